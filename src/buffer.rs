@@ -1,0 +1,241 @@
+//! Bytes in flight, and the pool they come from.
+//!
+//! A [`Buffer`] is filled at the back by reads and encoders and consumed at the front by parsers
+//! and writes. A connection holds one only while it has bytes in it: an idle connection gives its
+//! buffers back to the [`BufferPool`], so ten thousand idle connections share a handful.
+//!
+//! All bytes of a buffer are initialised, once, when it is made or grows: reads go into plain
+//! `&mut [u8]`, which is what safe Rust can hand to the kernel.
+
+use std::fmt;
+
+use bytes::BytesMut;
+
+/// Bytes in flight: filled at the back, consumed at the front.
+///
+/// ```text
+///   0        start            end         capacity
+///   | consumed |     data      |    space    |
+/// ```
+#[derive(Default)]
+pub struct Buffer {
+    /// Initialised to its full length.
+    /// Invariant: `start <= end <= bytes.len()`.
+    /// Invariant: an empty buffer has `start == end == 0`, so `space` is always the whole of it.
+    bytes: BytesMut,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// An empty buffer with room for `capacity` bytes.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Buffer {
+        Buffer {
+            bytes: BytesMut::zeroed(capacity),
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// How many bytes are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether no byte is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// How many bytes fit without growing, the consumed ones included.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The bytes held, oldest first.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// The bytes held, for decoding in place.
+    #[must_use]
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.end]
+    }
+
+    /// The room behind the data, at least `least` bytes of it: moves the data to the front or
+    /// grows (doubling) when there is less. Tell [`filled`](Buffer::filled) how much was used.
+    #[must_use]
+    pub fn space(&mut self, least: usize) -> &mut [u8] {
+        if self.bytes.len() - self.end < least {
+            self.make_room(least);
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    /// Counts the first `len` bytes of [`space`](Buffer::space) as data.
+    ///
+    /// # Panics
+    ///
+    /// When there is less space than that: the caller wrote where it was not allowed to.
+    pub fn filled(&mut self, len: usize) {
+        assert!(
+            len <= self.bytes.len() - self.end,
+            "filled {len} bytes beyond the buffer"
+        );
+        self.end += len;
+    }
+
+    /// Appends `bytes`, growing as needed.
+    #[inline]
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.space(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    /// Forgets the first `len` bytes.
+    ///
+    /// # Panics
+    ///
+    /// When fewer than `len` bytes are held: the caller consumed what it never had.
+    #[inline]
+    pub fn consume(&mut self, len: usize) {
+        assert!(len <= self.len(), "consumed {len} of {} bytes", self.len());
+        self.start += len;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Forgets everything from byte `len` on. No effect when fewer bytes are held.
+    pub fn truncate(&mut self, len: usize) {
+        self.end = self.end.min(self.start + len);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Forgets all data.
+    pub fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+    }
+
+    #[cold]
+    fn make_room(&mut self, least: usize) {
+        let len = self.len();
+        if self.start > 0 && self.bytes.len() - len >= least {
+            self.bytes.copy_within(self.start..self.end, 0);
+        } else {
+            let capacity = (len + least).next_power_of_two().max(MIN_CAPACITY);
+            let mut grown = BytesMut::zeroed(capacity);
+            grown[..len].copy_from_slice(self.data());
+            self.bytes = grown;
+        }
+        (self.start, self.end) = (0, len);
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} of {} bytes)", self.len(), self.capacity())
+    }
+}
+
+/// The least a buffer grows to, in bytes.
+const MIN_CAPACITY: usize = 256;
+
+/// A bounded stock of empty buffers of one size.
+///
+/// Last in, first out, so a busy loop works in the same few warm pages. [`take`](BufferPool::take)
+/// and [`give`](BufferPool::give) are O(1); only the first use of a buffer allocates.
+#[derive(Debug)]
+pub struct BufferPool {
+    #[expect(clippy::vec_box, reason = "the boxes move in and out as they are")]
+    spare: Vec<Box<Buffer>>,
+    /// In bytes, for each new buffer.
+    capacity: usize,
+    /// Buffers kept at most; further ones go back to the allocator.
+    spare_max: usize,
+}
+
+impl BufferPool {
+    /// A pool of buffers of `capacity` bytes that keeps at most `spare_max` unused ones.
+    #[must_use]
+    pub fn new(capacity: usize, spare_max: usize) -> BufferPool {
+        BufferPool {
+            spare: Vec::new(),
+            capacity,
+            spare_max,
+        }
+    }
+
+    /// An empty buffer.
+    #[inline]
+    #[must_use]
+    pub fn take(&mut self) -> Box<Buffer> {
+        self.spare
+            .pop()
+            .unwrap_or_else(|| Box::new(Buffer::with_capacity(self.capacity)))
+    }
+
+    /// Takes back a buffer nobody needs; its data is forgotten. A buffer that grew or shrank goes
+    /// to the allocator, so one large request does not stay in memory for ever.
+    #[inline]
+    pub fn give(&mut self, mut buffer: Box<Buffer>) {
+        if buffer.capacity() == self.capacity && self.spare.len() < self.spare_max {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+
+    /// How many unused buffers are kept now.
+    #[must_use]
+    pub fn spare(&self) -> usize {
+        self.spare.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_leave_in_the_order_they_came_whatever_grows_or_moves() {
+        let mut buffer = Buffer::with_capacity(8);
+        buffer.append(b"abcdef");
+        buffer.consume(4);
+        buffer.append(b"ghij"); // moved to the front
+        assert_eq!((buffer.data(), buffer.capacity()), (&b"efghij"[..], 8));
+        buffer.append(&[b'x'; 300]); // grown
+        assert_eq!(&buffer.data()[..8], b"efghijxx");
+        buffer.truncate(2);
+        assert_eq!(buffer.data(), b"ef");
+        buffer.consume(2);
+        assert_eq!(buffer.space(1).len(), buffer.capacity());
+    }
+
+    #[test]
+    #[should_panic(expected = "consumed 3 of 2 bytes")]
+    fn consuming_more_than_is_held_is_a_bug_that_says_so() {
+        let mut buffer = Buffer::default();
+        buffer.append(b"ab");
+        buffer.consume(3);
+    }
+
+    #[test]
+    fn a_pool_keeps_a_bounded_number_of_buffers_of_its_own_size() {
+        let mut pool = BufferPool::new(64, 1);
+        let (first, second, mut grown) = (pool.take(), pool.take(), pool.take());
+        grown.append(&[0; 100]);
+        pool.give(grown);
+        assert_eq!(pool.spare(), 0);
+        pool.give(first);
+        pool.give(second);
+        assert_eq!(pool.spare(), 1);
+    }
+}

@@ -1,0 +1,87 @@
+//! What can be set about a connection. Every deadline and every bound is on by default.
+
+use crate::http::Limits;
+use crate::time::Span;
+
+/// Bounds of one connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Bounds of one request.
+    pub limits: Limits,
+    /// How long each state may last.
+    pub deadlines: Deadlines,
+    /// The answer to the last one says `Connection: close`. Zero counts as one.
+    pub requests_per_connection_max: u32,
+    /// Requests one connection may have answered in one turn of the loop, before others get
+    /// theirs.
+    pub requests_per_turn_max: u32,
+    /// Bytes one connection may read in one turn of the loop.
+    pub bytes_per_turn_max: usize,
+    /// In bytes: with as many waiting to be written, no further request is looked at.
+    pub output_bytes_high: usize,
+    /// In bytes: what a lingering connection discards at most.
+    pub linger_bytes_max: u32,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            limits: Limits::default(),
+            deadlines: Deadlines::default(),
+            requests_per_connection_max: 1_000,
+            requests_per_turn_max: 16,
+            bytes_per_turn_max: 64 * 1024,
+            output_bytes_high: 64 * 1024,
+            linger_bytes_max: 64 * 1024,
+        }
+    }
+}
+
+/// How long each state of a connection may last; see the table in
+/// [`connection`](crate::connection).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deadlines {
+    /// Between two messages, from the last answer written.
+    pub idle: Span,
+    /// A whole request head, from accept or from its first bytes; more bytes do not extend it.
+    pub head: Span,
+    /// A whole request body, from the end of its head.
+    pub body: Span,
+    /// An answer of the service, from the moment it was given the request.
+    pub handler: Span,
+    /// From the end of our sending to the close, when the client may still be sending.
+    pub linger: Span,
+    /// What the client must at least send of a body.
+    pub body_rate: Rate,
+    /// What the client must at least take of answers that wait for it.
+    pub write_rate: Rate,
+}
+
+impl Default for Deadlines {
+    fn default() -> Deadlines {
+        let slowest = Rate {
+            bytes_min: 2_500,
+            window: Span::from_secs(5),
+        };
+        Deadlines {
+            idle: Span::from_secs(75),
+            head: Span::from_secs(10),
+            body: Span::from_secs(60),
+            handler: Span::from_secs(30),
+            linger: Span::from_secs(2),
+            body_rate: slowest,
+            write_rate: slowest,
+        }
+    }
+}
+
+/// A lowest rate, judged once at the end of each window: 2,500 bytes in 5 s are 500 B/s.
+///
+/// Bytes only count up; there is no work for them until the window ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
+    /// In bytes, for each window.
+    pub bytes_min: u32,
+    /// The length of a window.
+    pub window: Span,
+}

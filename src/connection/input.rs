@@ -1,0 +1,127 @@
+//! What a connection holds while it has bytes of a request: the bytes, and how far the parser is.
+
+use crate::buffer::Buffer;
+use crate::http::{
+    BodyDecoder, Framing, Head, Limits, ParseError, Progress, Request, RequestParser,
+};
+
+/// A buffer with less than one in so many bytes used is too large for what it holds.
+const SPARSE: usize = 8;
+/// The least and the most room a read gets, in bytes; in between as much as is held already, so
+/// that a trickle never makes a large buffer and growing costs O(1) a byte.
+const ROOM: (usize, usize) = (128, 4 * 1024);
+
+/// Received bytes and the machines that read them. Lives in a pool; a connection without bytes
+/// has none.
+///
+/// Invariant: the first byte held is the first of a message.
+#[derive(Debug)]
+pub(super) struct Input {
+    bytes: Buffer,
+    parser: RequestParser,
+    /// Complete and empty unless the head announced a body.
+    body: BodyDecoder,
+}
+
+impl Input {
+    pub fn with_capacity(capacity: usize) -> Input {
+        Input {
+            bytes: Buffer::with_capacity(capacity),
+            parser: RequestParser::default(),
+            body: BodyDecoder::new(Framing::None),
+        }
+    }
+
+    /// Where the next bytes are to be read into.
+    pub fn space(&mut self) -> &mut [u8] {
+        let least = self.bytes.len().clamp(ROOM.0, ROOM.1);
+        self.bytes.space(least)
+    }
+
+    pub fn filled(&mut self, len: usize) {
+        self.bytes.filled(len);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Whether a message has begun: any octet other than empty lines.
+    pub fn has_begun(&self) -> bool {
+        self.parser.started()
+    }
+
+    #[inline]
+    pub fn parse_head(&mut self, limits: &Limits) -> Result<Progress, ParseError> {
+        self.parser.feed(self.bytes.data(), limits)
+    }
+
+    /// Meaningful once [`parse_head`](Input::parse_head) said that the head is complete.
+    pub fn head(&self) -> &Head {
+        self.parser.head()
+    }
+
+    /// Whether the client waits for leave to send the body it announced: with a byte of the body
+    /// here it does not wait any more (RFC 9110, 10.1.1).
+    pub fn waits_for_continue(&self) -> bool {
+        self.head().expects_continue() && self.bytes.len() == self.head().len()
+    }
+
+    /// Makes ready to collect the body the head announced.
+    pub fn begin_body(&mut self, framing: Framing) {
+        self.body = BodyDecoder::new(framing);
+    }
+
+    pub fn collect_body(&mut self, limits: &Limits) -> Result<Progress, ParseError> {
+        let head_len = self.parser.head().len();
+        self.body
+            .feed(&mut self.bytes.data_mut()[head_len..], limits)
+    }
+
+    /// The whole request; meaningful once head and body are complete.
+    #[inline]
+    pub fn request(&self) -> Request<'_> {
+        let (head, rest) = self.bytes.data().split_at(self.head().len());
+        Request::new(head, self.head(), &rest[..self.body.decoded()])
+    }
+
+    /// Forgets the first message; what follows it, if anything, is the next.
+    #[inline]
+    pub fn release_message(&mut self) {
+        let body_len = self.body.consumed();
+        self.bytes.consume(self.head().len() + body_len);
+        self.parser.reset();
+        if body_len > 0 {
+            self.body = BodyDecoder::new(Framing::None);
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.parser.reset();
+        self.body = BodyDecoder::new(Framing::None);
+    }
+
+    /// Moves what is held to a buffer of its own size and leaves this one empty for others, if it
+    /// has at least `large` bytes and is hardly used. The new one is at most half as large and is
+    /// not sparse, so a byte is moved O(1) times.
+    pub fn shrink(&mut self, large: usize) -> Option<Input> {
+        let len = self.bytes.len();
+        if len == 0 || self.capacity() < large || self.capacity() / SPARSE < len {
+            return None;
+        }
+        let mut bytes = Buffer::with_capacity((2 * len).next_power_of_two());
+        bytes.append(self.bytes.data());
+        self.bytes.clear();
+        Some(Input {
+            bytes,
+            parser: std::mem::take(&mut self.parser),
+            body: std::mem::replace(&mut self.body, BodyDecoder::new(Framing::None)),
+        })
+    }
+}

@@ -1,0 +1,240 @@
+//! The server side of an HTTP/1.1 connection, without I/O: bytes and ticks in, decisions out.
+//!
+//! A driver tells a [`Connection`] what happened (`handle_*`) and asks what to do next
+//! ([`poll`](Connection::poll)) until there is nothing left but to wait:
+//!
+//! ```text
+//!   socket ── handle_input, handle_eof, handle_written ──> Connection ── poll ──> Step
+//!   timer  ── handle_deadline ───────────────────────────>     │
+//!   loop   ── handle_drain, handle_abort ────────────────>     └── answer ──> service
+//! ```
+//!
+//! One request is in flight. Pipelined requests wait in the input buffer, their answers gather in
+//! the output buffer and leave in one write. The answer that ends the connection is always the
+//! last thing it says, and after it nothing is parsed.
+//!
+//! | state | deadline | counted from | when it passes |
+//! |---|---|---|---|
+//! | idle | 75 s | last answer written | close, silently |
+//! | head | 10 s; more bytes do not extend it | accept, or first bytes | 408; silently if no byte came |
+//! | body | 60 s, and 2,500 bytes in each 5 s | end of the head | 408 |
+//! | ready, waiting | 30 s | request given out | 504; a late answer meets nobody |
+//! | held | what the service chose | answer noticed | the answer |
+//! | writing | 2,500 bytes taken in each 5 s | begin of writing | reset |
+//! | lingering | 2 s, 64 KiB | our half shut | close |
+//!
+//! Invariant: between calls an input or output buffer is held only if there are bytes in it,
+//! except that `input_space` takes one which `handle_input` or `handle_blocked` settles.
+//! Invariant: every request given to the service is answered exactly once, in order, or the
+//! connection is closed.
+
+mod close_reason;
+mod config;
+mod deferred;
+mod facts;
+mod input;
+mod pools;
+mod progress;
+mod reply;
+mod state;
+mod turn;
+
+use crate::buffer::Buffer;
+use crate::http::{Head, Method, Request, ResponseContext, Status};
+use crate::time::Tick;
+use input::Input;
+use progress::read_within_budget;
+use reply::Outcome;
+use state::State;
+
+pub use close_reason::CloseReason;
+pub use config::{Config, Deadlines, Rate};
+pub use deferred::{Deferred, Wake};
+pub use pools::Pools;
+pub use reply::{Answered, Reply};
+pub use turn::{Step, Turn};
+
+/// The server side of one connection. 56 bytes; while idle it holds no other memory.
+#[derive(Debug)]
+pub struct Connection {
+    state: State,
+    input: Option<Box<Input>>,
+    output: Option<Box<Buffer>>,
+    quota: Quota,
+    peer: Peer,
+}
+
+/// How many more requests may begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Quota {
+    Requests(u32),
+    /// What has begun is the last; the answer says so.
+    Draining,
+}
+
+impl Quota {
+    /// Counts a request and says what its answer must be like.
+    #[inline]
+    fn begin_exchange(&mut self, head: &Head) -> ResponseContext {
+        let last = match self {
+            Quota::Requests(left) => {
+                *left = left.saturating_sub(1);
+                *left == 0
+            }
+            Quota::Draining => true,
+        };
+        ResponseContext {
+            version: head.version(),
+            head_only: head.method() == Method::Head,
+            close: last || !head.is_persistent(),
+        }
+    }
+}
+
+/// What the client may still do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Peer {
+    Open,
+    /// It sends nothing more. That is not an abort: it may be reading (RFC 9112, 9.6).
+    Finished,
+}
+
+/// An answer of the server's own, after which the connection ends.
+#[derive(Clone, Copy)]
+struct Failure(Status, CloseReason);
+
+const PANICKED: Failure = Failure(Status::INTERNAL_SERVER_ERROR, CloseReason::HandlerPanicked);
+const UNANSWERED: Failure = Failure(Status::INTERNAL_SERVER_ERROR, CloseReason::Unanswered);
+
+impl Connection {
+    /// A connection accepted now. The deadline for the first head runs at once.
+    #[must_use]
+    pub fn new(now: Tick, config: &Config) -> Connection {
+        Connection {
+            state: State::Head {
+                until: now.after(config.deadlines.head),
+            },
+            input: None,
+            output: None,
+            quota: Quota::Requests(config.requests_per_connection_max.max(1)),
+            peer: Peer::Open,
+        }
+    }
+
+    /// A connection accepted only to say 503 and close, for a server that is full.
+    #[must_use]
+    pub fn refused(turn: &mut Turn<'_>) -> Connection {
+        let mut connection = Connection::new(turn.now, turn.config);
+        let failure = Failure(Status::SERVICE_UNAVAILABLE, CloseReason::Overloaded);
+        connection.fail(failure, progress::NO_REQUEST, turn);
+        connection
+    }
+
+    /// What to do next. Call it after every fact, and again after every step done, until it asks
+    /// to wait for the socket, a wake-up or a later turn.
+    pub fn poll(&mut self, turn: &mut Turn<'_>) -> Step {
+        loop {
+            let step = match &self.state {
+                State::Idle { .. } | State::Head { .. } => self.poll_head(turn),
+                State::Body { .. } => self.poll_body(turn),
+                State::Ready { .. } => Some(Step::Request),
+                State::Waiting { .. } | State::Held { .. } => self.poll_answer(turn),
+                State::Writing { .. } if self.output.is_some() => Some(Step::Write),
+                State::Writing { then, .. } => self.after_writing(*then, turn),
+                State::Lingering { reason, .. } if self.peer == Peer::Finished => {
+                    self.close(*reason, turn.pools)
+                }
+                State::Lingering { .. } => Some(read_within_budget(turn)),
+                State::Closed { reason } => Some(Step::Close(*reason)),
+            };
+            if let Some(step) = step {
+                return step;
+            }
+        }
+    }
+
+    /// Gives the request that is [ready](Step::Request) to `call`, which passes it to the
+    /// service; `None` from `call` says that the service panicked. `waker` is called only if the
+    /// answer is deferred. Does nothing when no request is ready.
+    ///
+    /// Should `call` unwind, the connection is closed.
+    #[inline]
+    pub fn answer<F>(&mut self, turn: &mut Turn<'_>, waker: &dyn Fn() -> Box<dyn Wake>, call: F)
+    where
+        F: FnOnce(&Request<'_>, Reply<'_>) -> Option<Answered>,
+    {
+        let (State::Ready { until }, Some(input)) = (&self.state, &mut self.input) else {
+            return;
+        };
+        let until = *until;
+        self.state = State::Closed { reason: PANICKED.1 }; // for a `call` that unwinds
+        turn.requests_left = turn.requests_left.saturating_sub(1);
+        let context = self.quota.begin_exchange(input.head());
+        let output = self.output.get_or_insert_with(|| turn.pools.take_output());
+        let mark = output.len();
+        let mut outcome = Outcome::Unanswered;
+        let reply = Reply {
+            output,
+            context,
+            date: turn.date,
+            waker,
+            outcome: &mut outcome,
+        };
+        let proof = call(&input.request(), reply);
+        input.release_message();
+        self.settle_input(turn.pools);
+        let _ = match (proof, outcome) {
+            (Some(_), Outcome::Sent) => self.answered(context, turn),
+            (Some(_), Outcome::Deferred(slot)) => {
+                self.state = State::Waiting {
+                    until,
+                    slot,
+                    context,
+                };
+                self.settle_output(turn.pools);
+                None
+            }
+            (Some(_), Outcome::Unanswered) => self.fail(UNANSWERED, context, turn),
+            (None, _) => {
+                self.forget_output(mark); // an answer given before a panic is not to be trusted
+                self.fail(PANICKED, context, turn)
+            }
+        };
+    }
+
+    /// The bytes to be written now; empty when there are none.
+    #[inline]
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.output.as_deref().map_or(&[], Buffer::data)
+    }
+
+    /// When [`handle_deadline`](Connection::handle_deadline) is due; [`Tick::NEVER`] once closed.
+    #[inline]
+    #[must_use]
+    pub fn deadline(&self) -> Tick {
+        self.state.deadline()
+    }
+
+    /// Whether it waits for bytes of the client: between requests, or inside one.
+    #[must_use]
+    pub fn is_reading(&self) -> bool {
+        matches!(
+            self.state,
+            State::Idle { .. } | State::Head { .. } | State::Body { .. }
+        )
+    }
+
+    /// How many bytes of buffers it holds now, besides itself; none while idle.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let input = self.input.as_deref().map_or(0, Input::capacity);
+        input + self.output.as_deref().map_or(0, Buffer::capacity)
+    }
+
+    /// The present state in a word, for metrics.
+    #[must_use]
+    pub fn state_name(&self) -> &'static str {
+        self.state.name()
+    }
+}

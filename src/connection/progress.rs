@@ -1,0 +1,336 @@
+//! From state to state: what each state does when it is polled, and how an exchange ends.
+//!
+//! Marked for inlining is the way of a request without a body that is answered at once; bodies,
+//! later answers and endings are kept out of it, which makes it shorter.
+
+use std::sync::Arc;
+
+use super::close_reason::CloseReason;
+use super::deferred::{Found, Slot};
+use super::input::Input;
+use super::pools::Pools;
+use super::reply::Reply;
+use super::state::{State, Then};
+use super::turn::{Step, Turn};
+use super::{Connection, Failure, Peer, Quota, UNANSWERED};
+use crate::buffer::Buffer;
+use crate::http::{
+    self, Framing, Method, ParseError, Progress, Response, ResponseContext, Status, Version,
+};
+
+/// For answers to what is not, or not yet, a whole request.
+pub(super) const NO_REQUEST: ResponseContext = ResponseContext {
+    version: Version::Http11,
+    head_only: false,
+    close: true,
+};
+
+const TRUNCATED: Failure = Failure(Status::BAD_REQUEST, CloseReason::Truncated);
+/// Until there are tunnels: no service may answer CONNECT with 2xx, after which the client would
+/// send what is not HTTP (RFC 9110, 9.3.6).
+const NO_TUNNELS: Failure = Failure(Status::NOT_IMPLEMENTED, CloseReason::BadRequest);
+const ABANDONED: Failure = Failure(Status::INTERNAL_SERVER_ERROR, CloseReason::Abandoned);
+
+/// In bytes: an answer that will be with a client that asked for the close before anything the
+/// client may send against its word.
+const CLOSE_AT_ONCE_BYTES_MAX: usize = 16 * 1024;
+
+/// What a state did: `None` when it became another one, which is to be polled.
+type Polled = Option<Step>;
+
+impl Connection {
+    /// Idle or Head: looks for the next whole head among the bytes held.
+    #[inline]
+    pub(super) fn poll_head(&mut self, turn: &mut Turn<'_>) -> Polled {
+        let waiting = self.output.as_deref().map_or(0, Buffer::len);
+        let Some(input) = self.input.as_deref_mut().filter(|held| !held.is_empty()) else {
+            return self.want_bytes(turn);
+        };
+        if turn.requests_left == 0 || waiting >= turn.config.output_bytes_high {
+            return self.pause(turn);
+        }
+        match input.parse_head(&turn.config.limits) {
+            Ok(Progress::Partial) => return self.want_bytes(turn),
+            Ok(Progress::Complete) => {}
+            Err(error) => return self.refuse(error, turn),
+        }
+        if input.head().method() == Method::Connect {
+            return self.fail(NO_TUNNELS, NO_REQUEST, turn);
+        }
+        match input.head().framing() {
+            Framing::None => self.request_is_whole(turn),
+            framing => {
+                input.begin_body(framing);
+                self.body_is_announced(turn)
+            }
+        }
+    }
+
+    /// The end of a head that announces a body. One that is too long was refused with the head.
+    #[inline(never)]
+    fn body_is_announced(&mut self, turn: &mut Turn<'_>) -> Polled {
+        if self.input.as_deref().is_some_and(Input::waits_for_continue) {
+            let output = self.output.get_or_insert_with(|| turn.pools.take_output());
+            http::encode_continue(output);
+        }
+        self.enter_body(turn)
+    }
+
+    #[inline(never)]
+    pub(super) fn poll_body(&mut self, turn: &mut Turn<'_>) -> Polled {
+        let input = self.input.as_deref_mut()?;
+        match input.collect_body(&turn.config.limits) {
+            Ok(Progress::Partial) => self.want_bytes(turn),
+            Ok(Progress::Complete) => self.request_is_whole(turn),
+            Err(error) => self.refuse(error, turn),
+        }
+    }
+
+    #[inline]
+    fn request_is_whole(&mut self, turn: &Turn<'_>) -> Polled {
+        self.state = State::Ready {
+            until: turn.now.after(turn.config.deadlines.handler),
+        };
+        Some(Step::Request)
+    }
+
+    /// Idle, Head or Body: all bytes held are looked at and do not make a whole request. What is
+    /// to be written goes first; then more is read, if more can come.
+    #[inline]
+    fn want_bytes(&mut self, turn: &mut Turn<'_>) -> Polled {
+        if self.output.is_some() {
+            let then = match self.state {
+                State::Body { .. } => Then::Body,
+                _ => Then::Head,
+            };
+            return self.write_then(then, turn);
+        }
+        let begun = self.input.as_deref().is_some_and(Input::has_begun);
+        match (&self.state, self.peer) {
+            (_, Peer::Finished) if begun => {
+                let context = self.unanswered_context();
+                return self.fail(TRUNCATED, context, turn);
+            }
+            (_, Peer::Finished) => return self.close(CloseReason::PeerClosed, turn.pools),
+            (State::Idle { .. }, _) if begun => {
+                self.state = State::Head {
+                    until: turn.now.after(turn.config.deadlines.head),
+                };
+            }
+            // Its answers may still be on their way, and a request of its may cross the close.
+            (State::Idle { .. }, _) if self.quota == Quota::Draining => {
+                return self.after_writing(Then::Linger(CloseReason::Drained), turn);
+            }
+            _ if !begun && self.quota == Quota::Draining => {
+                return self.close(CloseReason::Drained, turn.pools);
+            }
+            _ => {}
+        }
+        Some(read_within_budget(turn))
+    }
+
+    /// Idle or Head: there may be whole requests among the bytes held, but enough was done for
+    /// now, or enough is waiting to be written.
+    #[cold]
+    fn pause(&mut self, turn: &mut Turn<'_>) -> Polled {
+        match self.output {
+            Some(_) => self.write_then(Then::Head, turn),
+            None => Some(Step::Again),
+        }
+    }
+
+    #[inline(never)]
+    /// Waiting or Held: gives the promised answer when it is there and due.
+    pub(super) fn poll_answer(&mut self, turn: &mut Turn<'_>) -> Polled {
+        match &self.state {
+            State::Waiting { slot, context, .. } => match slot.look() {
+                Found::Nothing => {}
+                Found::Answer { delay } => {
+                    self.state = State::Held {
+                        due: turn.now.after(delay),
+                        slot: Arc::clone(slot),
+                        context: *context,
+                    };
+                    return None;
+                }
+                Found::Abandoned => return self.fail(ABANDONED, *context, turn),
+            },
+            State::Held { due, slot, context } if *due <= turn.now => {
+                let (slot, context) = (Arc::clone(slot), *context);
+                return self.give_answer(&slot, context, turn);
+            }
+            _ => {}
+        }
+        // Earlier answers do not wait for this one.
+        Some(self.output.as_ref().map_or(Step::Wait, |_| Step::Write))
+    }
+
+    fn give_answer(
+        &mut self,
+        slot: &Slot,
+        mut context: ResponseContext,
+        turn: &mut Turn<'_>,
+    ) -> Polled {
+        let Some(response) = slot.take().filter(Reply::is_final) else {
+            return self.fail(UNANSWERED, context, turn);
+        };
+        context.close |= self.quota == Quota::Draining;
+        let output = self.output.get_or_insert_with(|| turn.pools.take_output());
+        http::encode(&response, context, turn.date, output);
+        self.answered(context, turn)
+    }
+
+    /// Writing, and all is written.
+    #[inline]
+    pub(super) fn after_writing(&mut self, then: Then, turn: &mut Turn<'_>) -> Polled {
+        match (then, self.peer) {
+            (Then::Head, _) => self.enter_idle(turn),
+            (Then::Body, _) => self.enter_body(turn),
+            (Then::Close(reason), _) | (Then::Linger(reason), Peer::Finished) => {
+                self.close(reason, turn.pools)
+            }
+            (Then::Linger(reason), Peer::Open) => {
+                self.state = State::Lingering {
+                    until: turn.now.after(turn.config.deadlines.linger),
+                    bytes_left: turn.config.linger_bytes_max,
+                    reason,
+                };
+                Some(Step::Shutdown)
+            }
+        }
+    }
+
+    /// An answer of the service is in the output buffer.
+    #[inline]
+    pub(super) fn answered(&mut self, context: ResponseContext, turn: &mut Turn<'_>) -> Polled {
+        if !context.close {
+            return self.enter_idle(turn);
+        }
+        let large = self.output.as_deref().map_or(0, Buffer::len) > CLOSE_AT_ONCE_BYTES_MAX;
+        let held = self.input.is_some();
+        self.drop_input(turn.pools);
+        // A client that asked for the close should send nothing more; one that we tell may have
+        // sent already, and closing before its bytes are read could cost it the answer.
+        self.write_then(
+            match self.quota {
+                Quota::Draining => Then::Linger(CloseReason::Drained),
+                Quota::Requests(0) => Then::Linger(CloseReason::RequestCap),
+                Quota::Requests(_) if held || large => Then::Linger(CloseReason::CloseRequested),
+                Quota::Requests(_) => Then::Close(CloseReason::CloseRequested),
+            },
+            turn,
+        )
+    }
+
+    #[cold]
+    fn refuse(&mut self, error: ParseError, turn: &mut Turn<'_>) -> Polled {
+        let status = error.status();
+        let reason = match status {
+            Status::CONTENT_TOO_LARGE
+            | Status::URI_TOO_LONG
+            | Status::REQUEST_HEADER_FIELDS_TOO_LARGE => CloseReason::TooLarge,
+            _ => CloseReason::BadRequest,
+        };
+        let context = self.unanswered_context();
+        self.fail(Failure(status, reason), context, turn)
+    }
+
+    /// Answers for the service, behind the answers given already, and ends.
+    #[cold]
+    pub(super) fn fail(
+        &mut self,
+        failure: Failure,
+        context: ResponseContext,
+        turn: &mut Turn<'_>,
+    ) -> Polled {
+        let Failure(status, reason) = failure;
+        let context = ResponseContext {
+            close: true,
+            ..context
+        };
+        self.drop_input(turn.pools);
+        let output = self.output.get_or_insert_with(|| turn.pools.take_output());
+        let response = Response::text(status.reason()).with_status(status);
+        http::encode(&response, context, turn.date, output);
+        self.write_then(Then::Linger(reason), turn)
+    }
+
+    #[inline]
+    fn enter_idle(&mut self, turn: &Turn<'_>) -> Polled {
+        self.state = State::Idle {
+            until: turn.now.after(turn.config.deadlines.idle),
+        };
+        None
+    }
+
+    #[inline(never)]
+    fn enter_body(&mut self, turn: &Turn<'_>) -> Polled {
+        let deadlines = &turn.config.deadlines;
+        self.state = State::Body {
+            until: turn.now.after(deadlines.body),
+            window_end: turn.now.after(deadlines.body_rate.window),
+            window_bytes: 0,
+        };
+        None
+    }
+
+    /// There is output, and nothing else to do before it is written.
+    #[inline]
+    fn write_then(&mut self, then: Then, turn: &Turn<'_>) -> Polled {
+        self.state = State::Writing {
+            window_end: turn.now.after(turn.config.deadlines.write_rate.window),
+            window_bytes: 0,
+            then,
+        };
+        Some(Step::Write)
+    }
+
+    /// Ends here and now, and gives back what is held.
+    pub(super) fn close(&mut self, reason: CloseReason, pools: &mut Pools) -> Polled {
+        self.state = State::Closed { reason };
+        self.drop_input(pools);
+        if let Some(output) = self.output.take() {
+            pools.give_output(output);
+        }
+        None
+    }
+
+    fn drop_input(&mut self, pools: &mut Pools) {
+        if let Some(mut input) = self.input.take() {
+            input.clear();
+            pools.give_input(input);
+        }
+    }
+
+    /// Gives the input buffer back unless there are bytes in it.
+    #[inline]
+    pub(super) fn settle_input(&mut self, pools: &mut Pools) {
+        if let Some(input) = self.input.take_if(|input| input.is_empty()) {
+            pools.give_input(input);
+        }
+    }
+
+    /// Gives the output buffer back unless there are bytes in it.
+    #[inline]
+    pub(super) fn settle_output(&mut self, pools: &mut Pools) {
+        if let Some(output) = self.output.take_if(|output| output.is_empty()) {
+            pools.give_output(output);
+        }
+    }
+
+    /// Takes back what was said behind the first `len` bytes of output.
+    pub(super) fn forget_output(&mut self, len: usize) {
+        if let Some(output) = self.output.as_deref_mut() {
+            output.truncate(len);
+        }
+    }
+}
+
+/// Reads on, unless this connection has read its share of this turn.
+#[inline]
+pub(super) fn read_within_budget(turn: &Turn<'_>) -> Step {
+    match turn.bytes_left {
+        0 => Step::Again,
+        _ => Step::Read,
+    }
+}

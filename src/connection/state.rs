@@ -1,0 +1,129 @@
+//! The states of a connection: one enum, with the data and the deadline inside each.
+
+use std::sync::Arc;
+
+use super::close_reason::CloseReason;
+use super::deferred::Slot;
+use crate::http::ResponseContext;
+use crate::time::Tick;
+
+/// Where a connection is in its one line of states.
+///
+/// ```text
+///            head whole, no body
+///    ┌─────────────────────────────────────┐
+///    │   head whole           body whole   v    promised             delayed
+///  Head ──────────────> Body ──────────> Ready ──────────> Waiting ──────────> Held
+///    ^                   ^                 │                  │                  │
+///    │ begun  head whole │        answered │         answered │              due │
+///    │ ┌─────────────────┘                 │                  │                  │
+///  Idle <──────────────────────────────────┴──────────────────┴──────────────────┘
+///    └── head whole, no body ──> Ready
+///
+///  Idle, Body ── there is output and no whole request ──> Writing ── written ──> Idle, Body
+///
+///  Ready, Waiting, Held ── answered last ──┐             written
+///                                          ├──> Writing ─────────> Lingering ──> Closed
+///  any but Closed ── refused, too late ────┘       │                                ^
+///                                                  └── written, nothing to await ───┘
+/// ```
+///
+/// Accept begins in Head; a drain sends Idle to Lingering. Every state can end in Closed at once: by its deadline if there is no
+/// answer to give, by the client's end between messages, by a reset, or by force.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Between two messages. Nothing of the next one has come, or it is not looked at yet.
+    Idle { until: Tick },
+    /// Accepted, or inside the head of a request. Bytes do not extend it.
+    Head { until: Tick },
+    /// Inside the body of a request, until `until` and as long as it comes fast enough.
+    Body {
+        until: Tick,
+        window_end: Tick,
+        window_bytes: u32,
+    },
+    /// A whole request is held and was not given to the service yet.
+    Ready { until: Tick },
+    /// The service promised an answer.
+    Waiting {
+        until: Tick,
+        slot: Arc<Slot>,
+        context: ResponseContext,
+    },
+    /// The answer is in the slot and is given at `due`.
+    Held {
+        due: Tick,
+        slot: Arc<Slot>,
+        context: ResponseContext,
+    },
+    /// There is output and nothing else to do, as long as the client takes it fast enough.
+    Writing {
+        window_end: Tick,
+        window_bytes: u32,
+        then: Then,
+    },
+    /// Our half is shut; what the client still sends is discarded, so that the kernel does not
+    /// answer it with a reset that overtakes our last answer (RFC 9112, 9.6).
+    Lingering {
+        until: Tick,
+        bytes_left: u32,
+        reason: CloseReason,
+    },
+    /// Over.
+    Closed { reason: CloseReason },
+}
+
+/// What follows when the output is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Then {
+    /// The next message, or the rest of the one that has begun.
+    Head,
+    /// The body of the present message.
+    Body,
+    /// Nothing, and the client sends nothing any more either.
+    Close(CloseReason),
+    /// Nothing, but the client may still be sending.
+    Linger(CloseReason),
+}
+
+impl Then {
+    /// Whether requests may follow.
+    pub fn goes_on(self) -> bool {
+        matches!(self, Then::Head | Then::Body)
+    }
+}
+
+impl State {
+    /// When this state ends by itself.
+    #[inline]
+    pub fn deadline(&self) -> Tick {
+        match *self {
+            State::Idle { until }
+            | State::Head { until }
+            | State::Ready { until }
+            | State::Waiting { until, .. }
+            | State::Held { due: until, .. }
+            | State::Lingering { until, .. } => until,
+            State::Body {
+                until, window_end, ..
+            } => until.min(window_end),
+            State::Writing { window_end, .. } => window_end,
+            State::Closed { .. } => Tick::NEVER,
+        }
+    }
+
+    /// For metrics and messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            State::Idle { .. } => "idle",
+            State::Head { .. } => "head",
+            State::Body { .. } => "body",
+            State::Ready { .. } => "ready",
+            State::Waiting { .. } => "waiting",
+            State::Held { .. } => "held",
+            State::Writing { .. } => "writing",
+            State::Lingering { .. } => "lingering",
+            State::Closed { .. } => "closed",
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What a turn of the loop lends to a connection, and what the connection wishes in return.
+
+use super::close_reason::CloseReason;
+use super::config::Config;
+use super::pools::Pools;
+use crate::http::HttpDate;
+use crate::time::Tick;
+
+/// What one turn of the loop lends to one connection: the time, the settings, buffers, and a
+/// budget, so that a connection with much to do lets others have their turn.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// The time of this turn.
+    pub now: Tick,
+    /// The same moment for the `Date` field.
+    pub date: &'a HttpDate,
+    /// The same for all turns of a connection.
+    pub config: &'a Config,
+    /// Where buffers come from.
+    pub pools: &'a mut Pools,
+    /// Requests this connection may still have answered in this turn.
+    pub(super) requests_left: u32,
+    /// Bytes this connection may still read in this turn.
+    pub(super) bytes_left: usize,
+}
+
+impl<'a> Turn<'a> {
+    /// A turn with a full budget. Make one for each connection in each turn of the loop, and use
+    /// it for everything that happens to the connection in that turn.
+    #[inline]
+    #[must_use]
+    pub fn new(now: Tick, date: &'a HttpDate, config: &'a Config, pools: &'a mut Pools) -> Self {
+        Turn {
+            now,
+            date,
+            config,
+            pools,
+            requests_left: config.requests_per_turn_max.max(1),
+            bytes_left: config.bytes_per_turn_max.max(1),
+        }
+    }
+}
+
+/// What a connection wishes its driver to do next, from [`poll`](super::Connection::poll).
+///
+/// Whenever the driver cannot go on and is going to wait, it says so by
+/// [`handle_blocked`](super::Connection::handle_blocked).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Step {
+    /// Read into [`input_space`](super::Connection::input_space) and tell; if the socket has
+    /// nothing now, wait until it has.
+    Read,
+    /// Write [`output`](super::Connection::output) and tell how much went; if the socket takes
+    /// nothing now, wait until it does.
+    Write,
+    /// A whole request is there: call [`answer`](super::Connection::answer), then poll again.
+    Request,
+    /// An answer is promised: wait for its wake-up, then poll again.
+    Wait,
+    /// Shut the writing half of the socket down, then poll again. Comes at most once.
+    Shutdown,
+    /// The budget is spent: poll again in a later turn, whether or not something happens.
+    Again,
+    /// Close the socket (by a reset if [`resets`](CloseReason::resets)) and forget the connection.
+    Close(CloseReason),
+}

@@ -1,0 +1,231 @@
+//! Bodies: from the octets behind a head to the content, in place.
+//!
+//! A body of known length is simply awaited. Chunked content is moved together at the front of
+//! the octets as it arrives, so that a whole body is one slice and no second buffer is needed:
+//!
+//! ```text
+//!   0           decoded              consumed          bytes.len()
+//!   |  content  | gap: framing, moved content |  not examined  |
+//! ```
+//!
+//! The framing of chunks is lines again, so the line machine reads them:
+//!
+//! ```text
+//!   SizeLine ── size > 0 ──> Data ── all of it ──> DataEnd ── CR LF ──> SizeLine
+//!   SizeLine ── size 0 ──> Trailers ── line ──> Trailers ── empty line ──> Complete
+//!   any ── rule or limit broken ──> Failed
+//! ```
+//!
+//! Trailers are checked like fields and dropped: nothing in them touches framing, routing or the
+//! next message.
+//!
+//! Invariant: `decoded <= consumed`, and octets before `consumed` are never looked at again.
+
+use super::chunk::{self, ChunkSize};
+use super::headers;
+use super::line::{Line, LineMachine};
+use super::{Framing, Limits, ParseError, Progress};
+
+/// Collects a whole body in place.
+#[derive(Debug)]
+pub struct BodyDecoder {
+    state: State,
+    /// Bytes of content at the front.
+    decoded: usize,
+    /// Also holds the position, whatever the state.
+    lines: LineMachine,
+    /// Octets of size lines and extensions that no content paid for; see [`Limits`].
+    overhead: u32,
+    /// Octets of trailer lines.
+    trailer_bytes: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// A body of known length.
+    Length {
+        left: u64,
+    },
+    SizeLine,
+    Data {
+        left: u64,
+    },
+    DataEnd,
+    Trailers,
+    Complete,
+    Failed(ParseError),
+}
+
+impl BodyDecoder {
+    /// A decoder for one body; without a body it is complete from the start.
+    #[must_use]
+    pub fn new(framing: Framing) -> BodyDecoder {
+        BodyDecoder {
+            state: match framing {
+                Framing::None => State::Complete,
+                Framing::Length(left) => State::Length { left },
+                Framing::Chunked => State::SizeLine,
+            },
+            decoded: 0,
+            lines: LineMachine::default(),
+            overhead: 0,
+            trailer_bytes: 0,
+        }
+    }
+
+    /// Examines what is new in `bytes`: all octets held behind the head, with those before
+    /// [`consumed`](BodyDecoder::consumed) as this decoder left them. Octets behind the body are
+    /// not touched.
+    ///
+    /// # Errors
+    ///
+    /// The rule or limit the body breaks; the same one again for every later call.
+    pub fn feed(&mut self, bytes: &mut [u8], limits: &Limits) -> Result<Progress, ParseError> {
+        loop {
+            match self.step(bytes, limits) {
+                Ok(Some(state)) => self.state = state,
+                Ok(None) => return Ok(Progress::Partial),
+                Err(error) => {
+                    self.state = State::Failed(error);
+                    return Err(error);
+                }
+            }
+            if let State::Complete = self.state {
+                return Ok(Progress::Complete);
+            }
+        }
+    }
+
+    /// How many bytes of content lie at the front of the octets fed.
+    #[must_use]
+    pub fn decoded(&self) -> usize {
+        self.decoded
+    }
+
+    /// The offset, in the octets fed, of the first one not examined; the end of the message once
+    /// the body is complete.
+    #[must_use]
+    pub fn consumed(&self) -> usize {
+        self.lines.next()
+    }
+
+    /// How many octets were classified, content not among them; see
+    /// [`RequestParser::octets_examined`](super::RequestParser::octets_examined).
+    #[must_use]
+    pub fn octets_examined(&self) -> u64 {
+        self.lines.examined()
+    }
+
+    /// The next state, or `None` when more octets are needed.
+    fn step(&mut self, bytes: &mut [u8], limits: &Limits) -> Result<Option<State>, ParseError> {
+        match self.state {
+            State::Length { left } => Ok(match self.take_content(bytes, left) {
+                0 => Some(State::Complete),
+                left => self.wait_in(State::Length { left }),
+            }),
+            State::SizeLine => self.take_size_line(bytes, limits),
+            State::Data { left } => Ok(match self.take_content(bytes, left) {
+                0 => Some(State::DataEnd),
+                left => self.wait_in(State::Data { left }),
+            }),
+            State::DataEnd => self.take_data_end(bytes),
+            State::Trailers => self.take_trailer(bytes, limits),
+            State::Complete => Ok(Some(State::Complete)),
+            State::Failed(error) => Err(error),
+        }
+    }
+
+    fn wait_in(&mut self, state: State) -> Option<State> {
+        self.state = state;
+        None
+    }
+
+    /// Moves what is there of `left` bytes of content to its place; gives how many are missing.
+    fn take_content(&mut self, bytes: &mut [u8], left: u64) -> u64 {
+        let from = self.lines.next();
+        let held = bytes.len() - from;
+        let len = usize::try_from(left).map_or(held, |left| left.min(held));
+        if self.decoded != from {
+            bytes.copy_within(from..from + len, self.decoded);
+        }
+        self.decoded += len;
+        self.lines.skip(len);
+        left - len as u64
+    }
+
+    fn take_size_line(
+        &mut self,
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Result<Option<State>, ParseError> {
+        let limit = limits.chunk_overhead_bytes_max;
+        let too_long = ParseError::ChunkOverheadTooLong { limit };
+        let allowed = limit.saturating_sub(self.overhead) as usize + chunk::PAID_BYTES_MAX;
+        let Some((start, end)) = self.line(bytes, allowed, too_long)? else {
+            return Ok(None);
+        };
+        let ChunkSize { size, paid } = chunk::parse(&bytes[start..end])?;
+        self.overhead = add(self.overhead, end - start - paid, limit).ok_or(too_long)?;
+        if size == 0 {
+            return Ok(Some(State::Trailers));
+        }
+        let limit = limits.body_bytes_max;
+        match (self.decoded as u64).checked_add(size) {
+            Some(total) if total <= limit => Ok(Some(State::Data { left: size })),
+            _ => Err(ParseError::BodyTooLong { limit }),
+        }
+    }
+
+    /// Exactly CR LF ends the data; any two octets would do for some, and hide a request in a
+    /// body (RFC 9112, 7.1).
+    fn take_data_end(&mut self, bytes: &[u8]) -> Result<Option<State>, ParseError> {
+        let end = b"\r\n";
+        let held = &bytes[self.lines.next()..];
+        match held.get(..end.len()) {
+            Some(found) if found == end => {
+                self.lines.skip(end.len());
+                Ok(Some(State::SizeLine))
+            }
+            None if end.starts_with(held) => Ok(None),
+            _ => Err(ParseError::ChunkEnd),
+        }
+    }
+
+    fn take_trailer(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<State>, ParseError> {
+        let limit = limits.trailer_bytes_max;
+        let too_long = ParseError::TrailersTooLong { limit };
+        let allowed = limit.saturating_sub(self.trailer_bytes) as usize;
+        let Some((start, end)) = self.line(bytes, allowed, too_long)? else {
+            return Ok(None);
+        };
+        if end - start == "\r\n".len() {
+            return Ok(Some(State::Complete));
+        }
+        headers::parse(&bytes[start..end - "\r\n".len()], start)?;
+        self.trailer_bytes = add(self.trailer_bytes, end - start, limit).ok_or(too_long)?;
+        Ok(Some(State::Trailers))
+    }
+
+    /// The next line if it is whole; `too_long` if it does not end within `allowed` octets. The
+    /// line end itself may always follow.
+    fn line(
+        &mut self,
+        bytes: &[u8],
+        allowed: usize,
+        too_long: ParseError,
+    ) -> Result<Option<(usize, usize)>, ParseError> {
+        let bound = self.lines.start().saturating_add(allowed + "\r\n".len());
+        match self.lines.poll(&bytes[..bound.min(bytes.len())]) {
+            Line::Complete { start, end } => Ok(Some((start, end))),
+            Line::Bad(error) => Err(error),
+            Line::Open if bytes.len() > bound => Err(too_long),
+            Line::Open => Ok(None),
+        }
+    }
+}
+
+/// `sum + more`, if that is within `limit`.
+fn add(sum: u32, more: usize, limit: u32) -> Option<u32> {
+    let sum = sum.checked_add(u32::try_from(more).ok()?)?;
+    Some(sum).filter(|&sum| sum <= limit)
+}

@@ -1,0 +1,189 @@
+//! From a response to octets, straight into the output buffer.
+//!
+//! Room for the whole response is made once, then its pieces are copied behind one another. They
+//! are few, and most are whole lines of a size known beforehand: the status line of 200, the date,
+//! the common content types.
+//!
+//! What is sent besides the response's own fields: `Date` always; `Content-Length` except where
+//! RFC 9110, 8.6 forbids it (1xx, 204) or nobody knows it (304 without a body); `Connection:
+//! close` when the connection ends; `Connection: keep-alive` when it stays open for a 1.0 client,
+//! which would not know. `Transfer-Encoding` never: a response is whole before it is encoded.
+//! Content is left out for HEAD and for 1xx, 204, 205 and 304.
+
+use super::response::ContentType;
+use super::{HttpDate, Response, Status, Version};
+use crate::buffer::Buffer;
+
+/// What the encoder must know about the exchange besides the response.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ResponseContext {
+    /// Of the request.
+    pub version: Version,
+    /// The request was HEAD: the head of the answer to GET, without content.
+    pub head_only: bool,
+    /// The connection ends after this response.
+    pub close: bool,
+}
+
+/// More than all pieces of a head can have but those in [`Response`]'s own list: status line,
+/// date, connection, content type, length, end.
+const OWN_PIECES_BYTES_MAX: usize = 256;
+
+/// Appends `response` to `output`, in O(bytes) and without an allocation once the buffer is large
+/// enough.
+pub fn encode(response: &Response, context: ResponseContext, date: &HttpDate, output: &mut Buffer) {
+    let (length, content) = content_of(response, context);
+    let fields = &response.field_lines[..];
+    let space = output.space(OWN_PIECES_BYTES_MAX + fields.len() + content.len());
+    let space_len = space.len();
+    let mut pieces = Pieces { space };
+    pieces.put_status(response.status);
+    pieces.put(date.line());
+    if context.close {
+        pieces.put(b"Connection: close\r\n");
+    } else if context.version == Version::Http10 {
+        pieces.put(b"Connection: keep-alive\r\n");
+    }
+    match response.content_type {
+        ContentType::Undeclared => {}
+        ContentType::Text => pieces.put(b"Content-Type: text/plain; charset=utf-8\r\n"),
+        ContentType::Html => pieces.put(b"Content-Type: text/html; charset=utf-8\r\n"),
+    }
+    if !fields.is_empty() {
+        pieces.put_slice(fields);
+    }
+    match length {
+        Some(length) => pieces.put_length(length),
+        None => pieces.put(b"\r\n"),
+    }
+    pieces.put_slice(content);
+    let len = space_len - pieces.space.len();
+    output.filled(len);
+}
+
+/// Appends `100 (Continue)`: the client may send the body it announced.
+pub fn encode_continue(output: &mut Buffer) {
+    output.append(b"HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+/// Appends an answer of the server's own, its reason as text, after which the connection ends.
+pub fn encode_error(status: Status, date: &HttpDate, output: &mut Buffer) {
+    let response = Response::text(status.reason()).with_status(status);
+    let context = ResponseContext {
+        version: Version::Http11,
+        head_only: false,
+        close: true,
+    };
+    encode(&response, context, date, output);
+}
+
+/// The value of `Content-Length`, if there is to be one, and the content to be sent.
+#[inline(always)]
+fn content_of(response: &Response, context: ResponseContext) -> (Option<usize>, &[u8]) {
+    let body = &response.body[..];
+    match response.status {
+        Status::OK if !context.head_only => (Some(body.len()), body),
+        Status::NO_CONTENT => (None, &[]),
+        status if status.is_informational() => (None, &[]),
+        // RFC 9110, 15.3.6: no content, and a length that says so.
+        Status::RESET_CONTENT => (Some(0), &[]),
+        // RFC 9110, 8.6: the length the answer to a GET would have had, or none.
+        Status::NOT_MODIFIED => (Some(body.len()).filter(|&length| length > 0), &[]),
+        _ if context.head_only => (Some(body.len()), &[]),
+        _ => (Some(body.len()), body),
+    }
+}
+
+/// Writes one piece behind another.
+struct Pieces<'a> {
+    /// What is left.
+    space: &'a mut [u8],
+}
+
+impl Pieces<'_> {
+    /// For pieces of a known size, which are copied in place.
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, piece: &[u8; N]) {
+        let (front, rest) = std::mem::take(&mut self.space)
+            .split_first_chunk_mut()
+            .expect(ROOM_WAS_MADE);
+        *front = *piece;
+        self.space = rest;
+    }
+
+    #[inline(always)]
+    fn put_slice(&mut self, piece: &[u8]) {
+        let (front, rest) = std::mem::take(&mut self.space)
+            .split_at_mut_checked(piece.len())
+            .expect(ROOM_WAS_MADE);
+        front.copy_from_slice(piece);
+        self.space = rest;
+    }
+
+    #[inline(always)]
+    fn put_status(&mut self, status: Status) {
+        if status == Status::OK {
+            return self.put(b"HTTP/1.1 200 OK\r\n");
+        }
+        self.put_other_status(status);
+    }
+
+    #[inline(never)]
+    fn put_other_status(&mut self, status: Status) {
+        if let Some(line) = status.line() {
+            return self.put_slice(line.as_bytes());
+        }
+        self.put(b"HTTP/1.1 ");
+        self.put_slice(itoa::Buffer::new().format(status.code()).as_bytes());
+        self.put(b" Unknown\r\n");
+    }
+
+    /// `Content-Length` and the end of the head.
+    #[inline(always)]
+    fn put_length(&mut self, length: usize) {
+        self.put(b"Content-Length: ");
+        let Some((text, text_len)) = short_number_line(length) else {
+            self.put_slice(itoa::Buffer::new().format(length).as_bytes());
+            return self.put(b"\r\n\r\n");
+        };
+        let (front, _) = self.space.split_first_chunk_mut().expect(ROOM_WAS_MADE);
+        *front = text;
+        let space = std::mem::take(&mut self.space);
+        self.space = space.get_mut(text_len..).expect(ROOM_WAS_MADE);
+    }
+}
+
+const ROOM_WAS_MADE: &str = "room was made for all pieces";
+
+/// A number of at most four digits with CR LF CR LF behind, and how many of the octets are that.
+///
+/// The digits are found side by side in one word, which is several times cheaper than writing them
+/// one by one and copying what comes out.
+#[inline(always)]
+fn short_number_line(number: usize) -> Option<([u8; 8], usize)> {
+    let number = u32::try_from(number)
+        .ok()
+        .filter(|&number| number < 10_000)?;
+    // Two numbers below 100, each of which is split in tens and ones: n * 103 / 1024 is n / 10.
+    let pairs = (number / 100) | (number % 100) << 16;
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f;
+    let digits = tens | (pairs - tens * 10) << 8;
+    let zeros = (digits | 1 << 24).trailing_zeros() / 8;
+    let text = u64::from(digits + 0x3030_3030) | u64::from(u32::from_le_bytes(*b"\r\n\r\n")) << 32;
+    Some(((text >> (8 * zeros)).to_le_bytes(), 8 - zeros as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_numbers_are_written_as_their_digits() {
+        for number in 0..10_000 {
+            let (text, len) = short_number_line(number).unwrap();
+            assert_eq!(text[..len], *format!("{number}\r\n\r\n").as_bytes());
+        }
+        assert_eq!(short_number_line(10_000), None);
+        assert_eq!(short_number_line(usize::MAX), None);
+    }
+}

@@ -1,0 +1,86 @@
+//! Framing: where the body ends, decided in one place.
+//!
+//! Request smuggling is two readers that disagree on this. So nothing here is repaired or chosen
+//! between: where RFC 9112, 6 lets a server pick one of two lengths, it is refused, and where a
+//! front end may have read something else, it is refused as well. Trailers and later messages
+//! never come back here.
+
+use super::grammar::trim;
+use super::{ParseError, Version};
+
+/// How the end of a request's body is found (RFC 9112, 6.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Framing {
+    /// There is no body.
+    None,
+    /// The body has exactly this many bytes, at least one.
+    Length(u64),
+    /// The body is a sequence of chunks that ends itself.
+    Chunked,
+}
+
+impl Framing {
+    /// What `Content-Length` and `Transfer-Encoding` mean together. The method has no say
+    /// (RFC 9112, 6).
+    #[inline]
+    pub(super) fn decide(
+        version: Version,
+        coding: TransferCoding,
+        content_length: Option<u64>,
+    ) -> Result<Framing, ParseError> {
+        use TransferCoding as Coding;
+        match (coding, version, content_length) {
+            (Coding::Absent, _, None | Some(0)) => Ok(Framing::None),
+            (Coding::Absent, _, Some(length)) => Ok(Framing::Length(length)),
+            (_, Version::Http10, _) => Err(ParseError::TransferEncodingInHttp10),
+            (_, Version::Http11, Some(_)) => Err(ParseError::AmbiguousFraming),
+            (Coding::Chunked, Version::Http11, None) => Ok(Framing::Chunked),
+            (Coding::OtherThenChunked, _, _) => Err(ParseError::TransferCodingUnknown),
+            (Coding::Other | Coding::Invalid, _, _) => Err(ParseError::TransferEncoding),
+        }
+    }
+}
+
+/// The transfer codings of all `Transfer-Encoding` lines so far, in the order they were applied.
+///
+/// ```text
+///   Absent ── chunked ──> Chunked ────────────────── anything ──> Invalid
+///   Absent ── other ──> Other ── other ──> Other
+///                       Other ── chunked ──> OtherThenChunked ── anything ──> Invalid
+/// ```
+///
+/// An empty element leads to `Invalid` from everywhere: it is legal in lists, but here it only
+/// ever serves to hide a coding from one of two readers.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) enum TransferCoding {
+    #[default]
+    Absent,
+    /// Only codings trine does not have; where the body ends nobody can know.
+    Other,
+    /// `chunked`, once and alone.
+    Chunked,
+    /// `chunked` is last, above codings that trine does not have.
+    OtherThenChunked,
+    /// Something follows `chunked`, or an element is empty.
+    Invalid,
+}
+
+impl TransferCoding {
+    /// The codings after one more field line.
+    pub fn and(self, value: &[u8]) -> TransferCoding {
+        let codings = value.split(|&octet| octet == b',').map(trim);
+        codings.fold(self, TransferCoding::and_one)
+    }
+
+    fn and_one(self, coding: &[u8]) -> TransferCoding {
+        use TransferCoding::{Absent, Chunked, Invalid, Other, OtherThenChunked};
+        let is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+        match (self, is_chunked) {
+            _ if coding.is_empty() => Invalid,
+            (Absent, true) => Chunked,
+            (Other, true) => OtherThenChunked,
+            (Absent | Other, false) => Other,
+            (Chunked | OtherThenChunked | Invalid, _) => Invalid,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Field lines: a name, a colon, a value (RFC 9112, 5), and the few fields that decide how the
+//! connection goes on.
+//!
+//! [`FieldFacts`] gathers what those fields say, line by line; [`framing`](super::framing) and
+//! the main machine judge it when the head is complete. A field that must not come twice is
+//! refused when it does.
+
+use super::ParseError;
+use super::authority;
+use super::framing::TransferCoding;
+use super::grammar::{decimal, first_below_space, folds_to, is_blank, token_len, trim};
+use super::head::{FieldSpan, Span};
+
+pub(super) const LINE_END: &[u8; 2] = b"\r\n";
+
+/// A field line taken apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field<'b> {
+    pub name: &'b [u8],
+    /// Without white space around it.
+    pub value: &'b [u8],
+    pub span: FieldSpan,
+}
+
+/// Reads the line in front of `octets` if it is whole and as nearly all are: a field without HTAB
+/// and control octets, one SP before its value. Returns it with its length, line end included.
+///
+/// Of any other it says nothing: that is for the line machine and [`parse`], which would say the
+/// same of this one.
+#[inline(always)]
+pub(super) fn parse_plain(octets: &[u8], start: usize) -> Option<(Field<'_>, usize)> {
+    let (name, rest) = split_name(octets)?;
+    let rest = rest.strip_prefix(b" ")?;
+    let (value, behind) = rest.split_at_checked(first_below_space(rest))?;
+    let is_trimmed = value.first() != Some(&b' ') && value.last() != Some(&b' ');
+    if !is_trimmed || behind.first_chunk() != Some(LINE_END) {
+        return None;
+    }
+    let value_start = name.len() + ": ".len();
+    let span = FieldSpan {
+        name: Span::at(start, name.len()),
+        value: Span::at(start + value_start, value.len()),
+    };
+    let len = value_start + value.len() + LINE_END.len();
+    Some((Field { name, value, span }, len))
+}
+
+/// The same for `Host` with a [plain authority](authority::plain_len).
+#[inline(always)]
+pub(super) fn parse_plain_host(octets: &[u8], start: usize) -> Option<(FieldSpan, usize)> {
+    let (name, rest) = octets.split_first_chunk::<4>()?;
+    let rest = rest
+        .strip_prefix(b": ")
+        .filter(|_| folds_to(name, b"host"))?;
+    let len = authority::plain_len(rest);
+    if len == 0 || rest.get(len..)?.first_chunk() != Some(LINE_END) {
+        return None;
+    }
+    let span = FieldSpan {
+        name: Span::at(start, name.len()),
+        value: Span::at(start + "host: ".len(), len),
+    };
+    Some((span, "host: ".len() + len + LINE_END.len()))
+}
+
+/// Reads `line`, which has no line end any more; `start` is its offset in the message.
+pub(super) fn parse(line: &[u8], start: usize) -> Result<Field<'_>, ParseError> {
+    match split_name(line) {
+        Some((name, value)) => Ok(Field::new(name, value, start)),
+        None if line.first().copied().is_some_and(is_blank) => Err(ParseError::FoldedLine),
+        None => Err(ParseError::FieldName),
+    }
+}
+
+/// The name in front of a colon, and what is behind it.
+#[inline(always)]
+fn split_name(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, rest) = octets.split_at_checked(token_len(octets))?;
+    let behind = rest.strip_prefix(b":")?;
+    (!name.is_empty()).then_some((name, behind))
+}
+
+impl<'b> Field<'b> {
+    /// The field whose line begins at `start` and has `text` behind the colon.
+    #[inline(always)]
+    fn new(name: &'b [u8], text: &'b [u8], start: usize) -> Field<'b> {
+        let mut value = text.strip_prefix(b" ").unwrap_or(text);
+        while let [b' ' | b'\t', inner @ ..] = value {
+            value = inner;
+        }
+        let value_start = name.len() + 1 + text.len() - value.len();
+        while let [inner @ .., b' ' | b'\t'] = value {
+            value = inner;
+        }
+        let span = FieldSpan {
+            name: Span::at(start, name.len()),
+            value: Span::at(start + value_start, value.len()),
+        };
+        Field { name, value, span }
+    }
+}
+
+/// What `Connection` and `Expect` and their like have said so far.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct FieldFacts {
+    pub host: Option<Span>,
+    /// The host is [plain](authority::plain_len) and so valid.
+    pub host_is_plain: bool,
+    /// Any of the fields below was there.
+    pub any_other: bool,
+    pub content_length: Option<u64>,
+    pub coding: TransferCoding,
+    pub expect: Expect,
+    pub close: bool,
+    pub keep_alive: bool,
+    pub upgrade_option: bool,
+    pub upgrade_field: bool,
+}
+
+/// What the client expects of the server before it sends the body (RFC 9110, 10.1.1).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) enum Expect {
+    #[default]
+    Nothing,
+    Continue,
+    Unknown,
+}
+
+impl FieldFacts {
+    /// Takes note of a field. Its length and first letter tell most names apart from the known ones
+    /// at once.
+    #[inline(always)]
+    pub fn note(&mut self, field: &Field<'_>) -> Result<(), ParseError> {
+        let first = field.name.first().map_or(0, |letter| letter | 0x20);
+        match (field.name.len(), first) {
+            (4, b'h') | (6, b'e') | (7, b'u') | (10 | 14, b'c') | (17, b't') => {
+                self.note_known(field.name, field.value, field.span.value)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    #[inline(never)]
+    fn note_known(&mut self, name: &[u8], value: &[u8], span: Span) -> Result<(), ParseError> {
+        match name.len() {
+            4 if folds_to(name, b"host") => return self.note_host(span),
+            6 if folds_to(name, b"expect") => self.note_expect(value),
+            7 if folds_to(name, b"upgrade") => self.upgrade_field = true,
+            10 if folds_to(name, b"connection") => self.note_connection(value),
+            14 if folds_to(name, b"content-length") => self.note_length(value)?,
+            17 if folds_to(name, b"transfer-encoding") => self.coding = self.coding.and(value),
+            _ => return Ok(()),
+        }
+        self.any_other = true;
+        Ok(())
+    }
+
+    /// Takes note of a `Host` with a [plain authority](authority::plain_len).
+    #[inline(always)]
+    pub fn note_plain_host(&mut self, span: Span) -> Result<(), ParseError> {
+        self.host_is_plain = true;
+        self.note_host(span)
+    }
+
+    /// Two `Host` fields are refused even when equal: whoever stands in front may have used the
+    /// other one. The value is judged with the target, at the end of the head.
+    #[inline(always)]
+    fn note_host(&mut self, span: Span) -> Result<(), ParseError> {
+        match self.host.replace(span) {
+            None => Ok(()),
+            Some(_) => Err(ParseError::HostRepeated),
+        }
+    }
+
+    /// RFC 9110, 8.6 allows to refuse repeated equal lengths or to collapse them; lists such as
+    /// `5, 5` are not numbers, so all of these are refused.
+    fn note_length(&mut self, value: &[u8]) -> Result<(), ParseError> {
+        let length = decimal(value).ok_or(ParseError::ContentLength)?;
+        match self.content_length.replace(length) {
+            None => Ok(()),
+            Some(_) => Err(ParseError::ContentLengthRepeated),
+        }
+    }
+
+    fn note_expect(&mut self, value: &[u8]) {
+        let known = value.eq_ignore_ascii_case(b"100-continue") && self.expect != Expect::Unknown;
+        self.expect = if known {
+            Expect::Continue
+        } else {
+            Expect::Unknown
+        };
+    }
+
+    /// Options are a list, over all lines; empty and unknown elements are ignored (RFC 9110,
+    /// 5.6.1.2 and 7.6.1).
+    fn note_connection(&mut self, value: &[u8]) {
+        // Alone, as nearly always. Values have no octet that folds to a hyphen by mistake.
+        if folds_to(value, b"keep-alive") {
+            self.keep_alive = true;
+            return;
+        }
+        for option in value.split(|&octet| octet == b',').map(trim) {
+            match option.len() {
+                5 => self.close |= option.eq_ignore_ascii_case(b"close"),
+                7 => self.upgrade_option |= option.eq_ignore_ascii_case(b"upgrade"),
+                10 => self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive"),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Request methods and protocol versions.
+
+/// The registered methods a server meets; every other token is [`Other`](Method::Other), and its
+/// name is read from the request ([`Request::method_name`](super::Request::method_name)).
+///
+/// Methods are case-sensitive (RFC 9110, 9.1): `get` is `Other`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `HEAD`: like GET, answered without content
+    Head,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+    /// `DELETE`
+    Delete,
+    /// `CONNECT`
+    Connect,
+    /// `OPTIONS`
+    Options,
+    /// `TRACE`
+    Trace,
+    /// `PATCH` (RFC 5789)
+    Patch,
+    /// Any other token of at most [`Method::BYTES_MAX`] octets.
+    Other,
+}
+
+impl Method {
+    /// The longest method accepted, in bytes; longer ones are answered 501.
+    pub const BYTES_MAX: usize = 32;
+
+    /// The method a token names.
+    pub(super) fn from_token(token: &[u8]) -> Method {
+        match token {
+            b"GET" => Method::Get,
+            b"HEAD" => Method::Head,
+            b"POST" => Method::Post,
+            b"PUT" => Method::Put,
+            b"DELETE" => Method::Delete,
+            b"CONNECT" => Method::Connect,
+            b"OPTIONS" => Method::Options,
+            b"TRACE" => Method::Trace,
+            b"PATCH" => Method::Patch,
+            _ => Method::Other,
+        }
+    }
+}
+
+/// The protocol version a request is processed as.
+///
+/// `HTTP/1.2` to `HTTP/1.9` are processed as 1.1, the highest minor version known (RFC 9110, 6.2).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}

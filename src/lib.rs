@@ -1,0 +1,100 @@
+//! A unified event-source runtime for Linux servers.
+//!
+//! One epoll loop for the three kinds of event a server handles: sockets, signals and timers. A
+//! state-machine HTTP/1.1 server feeds on it. No async, no executor: plain `&mut` state, lent to
+//! every call. This page is the map of the house.
+//!
+//! # Two ways through the house
+//!
+//! ```text
+//! event path   kernel -> reactor -> slab[token] -> EventSource::handle -> Next (what it waits for now)
+//! data path    bytes in -> connection -> http parser -> Request -> Service -> Reply -> bytes out
+//! ```
+//!
+//! Everything that can happen is an event for a source; what a source waits for next is returned,
+//! not armed on the side.
+//!
+//! # Six ideas
+//!
+//! 1. **One event type.** Readiness, deadline, signal, wake-up, leftover work and drain arrive as
+//!    [`Event`] through one [`handle`](EventSource::handle). A timer is a
+//!    source without a descriptor.
+//! 2. **Deadlines are returned, not armed.** [`Next::Until`] names the
+//!    deadline; the loop keeps the timer. Nothing can forget to arm, re-arm or cancel, and a
+//!    deadline that only moves later costs one store.
+//! 3. **States in a line.** One enum with the data and the deadline inside each state; one request
+//!    in flight a connection; pipelined bytes wait in the input buffer.
+//! 4. **Sans-I/O core.** Parser, connection and timer wheel are pure: bytes and ticks in,
+//!    decisions out. They are tested in virtual time and fuzzed.
+//! 5. **A request is answered exactly once, and the compiler knows.** A
+//!    [`Service`] gets a [`Reply`] by value and must return the
+//!    proof [`Answered`].
+//! 6. **The module order is the architecture.** The list below is bottom-up; a module imports only
+//!    from modules above it, and `tests/tidy.rs` checks that, and who may read the clock, touch a
+//!    socket or start a thread.
+//!
+//! # Layers
+//!
+//! | layer | modules | may touch |
+//! |---|---|---|
+//! | ground | [`time`] [`slab`] [`buffer`] [`timer_wheel`] | memory |
+//! | protocol | [`http`] (parser, bodies, encoder), [`connection`] (sans-I/O server side) | memory |
+//! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups) | epoll, clock, timerfd, signals, eventfd |
+//! | units | [`service`] (the logic unit) | |
+//! | ends | [`server`] (the I/O unit) | sockets, by the reactor |
+//!
+//! The loop knows no HTTP; the connection knows no socket; the service knows neither.
+//!
+//! # Where is ...?
+//!
+//! | what | where |
+//! |---|---|
+//! | the loop's turn: wait, control, I/O by class, deadlines, leftovers | `reactor/event_loop.rs` |
+//! | how one event reaches its source, panics | `reactor/dispatch.rs`; the table: `reactor/core.rs`; a turn's phases: `reactor/phases.rs` |
+//! | epoll and the timerfd | `reactor/demultiplexer.rs`; the seam to a virtual machine: `reactor/kernel.rs` |
+//! | the clock | `reactor/clock.rs` |
+//! | signals, the self-pipe | `reactor/signals.rs` |
+//! | wake-ups from threads; the bounded inbox | `reactor/waker.rs`, `reactor/inbox.rs` |
+//! | accepting: limits, descriptors run out | `reactor/accept.rs` (states), `reactor/listener.rs` |
+//! | TCP and Unix streams for other protocols | `reactor/stream.rs`, `reactor/stream_source.rs`, `reactor/stream_host.rs` |
+//! | datagrams, children, any descriptor, periodic and wall-clock timers | `reactor/{datagram,child,descriptor,schedule}.rs` |
+//! | closures as sources (`every`, `tcp`, `udp`, `signals`, ...) | `reactor/sources.rs` |
+//! | slow callbacks, counters | `reactor/watch.rs`, `reactor/metrics.rs` |
+//! | the timer wheel | `timer_wheel/` |
+//! | what is accepted and refused as HTTP, and the attacks | `http/mod.rs` |
+//! | states and deadlines of a connection | `connection/state.rs`, `connection/config.rs` |
+//! | why connections end | `connection/close_reason.rs` |
+//! | answers from other threads | `connection/deferred.rs` |
+//! | sockets moved for a connection | `server/driver.rs` |
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");
+
+pub mod time;
+
+pub mod slab;
+
+pub mod buffer;
+
+pub mod timer_wheel;
+
+pub mod http;
+
+pub mod connection;
+
+pub mod reactor;
+
+pub mod service;
+
+pub mod server;
+
+pub use connection::CloseReason;
+pub use http::{Request, Response};
+pub use reactor::{Context, Error, Event, EventLoop, EventSource, Next, Result, Signal, Sources};
+pub use server::Server;
+pub use service::{Answered, Deferred, Reply, Service};
+
+/// The examples of the README are compiled with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -1,0 +1,190 @@
+//! The loop, as a source sees it while it runs.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::{Duration, SystemTime};
+
+use super::base::Phase;
+use super::core::Core;
+use super::error::InsertError;
+use super::local::Local;
+use super::metrics::Metrics;
+use super::source::{EventSource, Removed};
+use super::waker::Waker;
+use crate::slab::Token;
+use crate::time::{Span, Tick};
+
+/// Lent to every call of a source: time, and power over the loop and its other sources.
+pub struct Context<'a, S> {
+    pub(super) core: &'a mut Core<S>,
+    pub(super) token: Token,
+}
+
+impl<S: 'static> Context<'_, S> {
+    /// The source that runs.
+    #[inline]
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// The present tick, rounded up: a deadline counted from it is never early. Cached: read when
+    /// the turn begins and again after every 16 callbacks, after each one for a while when they
+    /// were slow. So the callbacks of a turn agree about the present, and one that has worked for
+    /// long counts from before its work.
+    #[inline]
+    #[must_use]
+    pub fn now(&self) -> Tick {
+        self.core.base.now()
+    }
+
+    /// The tick at least `duration` from the cached present, and less than a tick more.
+    #[must_use]
+    pub fn after(&self, duration: Duration) -> Tick {
+        self.core.base.after(duration)
+    }
+
+    /// The time of day. Reads the clock.
+    #[must_use]
+    pub fn wall_clock(&self) -> SystemTime {
+        self.core.base.wall()
+    }
+
+    /// Seconds since 1970, for dates: read at most once a second, so a step of the wall clock
+    /// shows within a second. Costs a comparison otherwise.
+    #[inline]
+    pub fn unix_seconds(&mut self) -> u64 {
+        self.core.base.unix_seconds()
+    }
+
+    /// Inserts `source`. It gets [`Event::Resumed`](super::Event::Resumed) in this turn or the
+    /// next. O(1), one allocation.
+    ///
+    /// # Errors
+    ///
+    /// Gives the source back when its registration failed or the table is full.
+    pub fn insert<T: EventSource<S>>(&mut self, source: T) -> Result<Token, InsertError<T>> {
+        self.core.insert(source)
+    }
+
+    /// Removes a source: the running one too, and one whose event is still to come in this batch.
+    /// Nothing reaches it any more but its last call, when the running source has returned.
+    /// False when it was gone already.
+    pub fn remove(&mut self, token: Token) -> bool {
+        self.core.remove(token, Removed::Cancelled)
+    }
+
+    /// Takes a source out of the loop without ending it: to hand it to another loop, by an inbox,
+    /// with its bytes and its deadlines. It is deregistered here before it can be registered
+    /// there, and what this batch still holds for it reaches nobody. `None` when it is gone, is the
+    /// running one, or is not of type `T`.
+    pub fn take<T: EventSource<S>>(&mut self, token: Token) -> Option<Box<T>> {
+        self.core.take(token)
+    }
+
+    /// Whether `token` names a live source.
+    #[must_use]
+    pub fn contains(&self, token: Token) -> bool {
+        self.core.contains(token)
+    }
+
+    /// How many sources the loop has, this one included.
+    #[must_use]
+    pub fn sources(&self) -> usize {
+        self.core.len()
+    }
+
+    /// Gives `token` [`Event::Resumed`](super::Event::Resumed) after the events of this turn.
+    /// False when it is gone.
+    pub fn resume(&mut self, token: Token) -> bool {
+        self.core.resume(token)
+    }
+
+    /// Another source, if it is live and of type `T`. `None` for the running source, which is
+    /// not in its slot. Follow a change that needs action with [`resume`](Context::resume); a
+    /// deadline that it returned before the change may come first.
+    pub fn source_mut<T: EventSource<S>>(&mut self, token: Token) -> Option<&mut T> {
+        self.core.source_mut(token)?.downcast_mut()
+    }
+
+    /// What other threads wake the source `token` with.
+    #[must_use]
+    pub fn waker(&self, token: Token) -> Waker {
+        self.core.base.waker(token)
+    }
+
+    /// Ends [`EventLoop::run`](super::EventLoop::run) with success after this turn. The sources
+    /// stay, and the loop can be run again.
+    pub fn stop(&mut self) {
+        self.core.base.is_stopping = true;
+    }
+
+    /// Begins to drain: every source gets [`Event::Drain`](super::Event::Drain) once, and the
+    /// loop ends when the last one that is not in the background has closed, or is forced when
+    /// `grace` has passed. No effect on a loop that drains already.
+    pub fn drain(&mut self, grace: Duration) {
+        if self.core.base.phase == Phase::Running {
+            let until = self.now().after(Span::from(grace));
+            self.core.base.phase = Phase::Draining { until, told: 0 };
+        }
+    }
+
+    /// Ends a drain now, whatever is unfinished: what a second SIGTERM asks for. No effect on a
+    /// loop that does not drain.
+    pub fn force(&mut self) {
+        if self.is_draining() {
+            self.core.base.phase = Phase::Forced;
+        }
+    }
+
+    /// Whether the loop drains: begin nothing new.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        matches!(self.core.base.phase, Phase::Draining { .. } | Phase::Forced)
+    }
+
+    /// Puts a value into the loop that its sources share, and gives the key to it.
+    pub fn share<T: 'static>(&mut self, value: T) -> Local<T> {
+        let locals = &mut self.core.locals;
+        locals.push(Some(Box::new(value)));
+        Local {
+            of_loop: self.core.id,
+            index: (locals.len() - 1) as u32,
+            of: PhantomData,
+        }
+    }
+
+    /// Calls `f` with a shared value, which is out of the loop meanwhile. `None` when a caller
+    /// further out is using it, or it is of another loop. A panic in `f` goes on, but the value
+    /// is back in its place before.
+    #[inline]
+    pub fn with<T: 'static, R>(
+        &mut self,
+        local: Local<T>,
+        f: impl FnOnce(&mut T, &mut Self) -> R,
+    ) -> Option<R> {
+        if local.of_loop != self.core.id {
+            return None;
+        }
+        let index = local.index as usize;
+        let mut value = self.core.locals.get_mut(index)?.take()?;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            value.downcast_mut::<T>().map(|value| f(value, self))
+        }));
+        self.core.locals[index] = Some(value);
+        result.unwrap_or_else(|payload| resume_unwind(payload))
+    }
+
+    /// The loop's counters.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.core.base.metrics
+    }
+}
+
+impl<S> fmt::Debug for Context<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Context({:?})", self.token)
+    }
+}

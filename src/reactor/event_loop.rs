@@ -1,0 +1,307 @@
+//! The loop itself: the initiation dispatcher of the Reactor pattern (POSA2).
+//!
+//! One turn:
+//!
+//! ```text
+//!   wait ──> now ──> control: signals, wake-ups ──> I/O by class ──> deadlines ──> leftovers
+//!    ^                                                                                │
+//!    └────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Readiness goes before deadlines: bytes that came in time win. Every phase has a budget, so a
+//! flood in one cannot keep the others from running; what is over the budget has its turn next
+//! time, and the loop does not sleep while something is left.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use super::base::{Base, Phase};
+use super::context::Context;
+use super::core::Core;
+use super::error::{Error, ErrorKind, InsertError, Result};
+use super::kernel::{Batch, Kernel, Specials};
+use super::metrics::Metrics;
+use super::signals::SignalEvent;
+use super::source::{Class, Event, EventSource, Removed};
+use crate::slab::Token;
+
+/// Deadlines dispatched in one turn at most.
+const DEADLINES_PER_TURN: usize = 1024;
+/// Leftovers dispatched in one turn at most.
+const LEFTOVERS_PER_TURN: usize = 1024;
+/// Sources woken from other threads that are dispatched in one turn at most.
+const WOKEN_PER_TURN: usize = 1024;
+/// Bulk sources dispatched in one turn at most.
+const BULK_PER_TURN: usize = 32;
+/// Sources told in one turn that the loop drains.
+const DRAINED_PER_TURN: u32 = 4096;
+
+/// An event loop with the state `S` of its program, which is lent to every source.
+///
+/// It owns one epoll set, one timerfd and one eventfd, and two self-pipes once a signal is wanted:
+/// three to seven descriptors. It belongs to one thread; other threads reach it by a
+/// [`Waker`](super::Waker) or an inbox.
+pub struct EventLoop<S> {
+    core: Core<S>,
+    batch: Batch,
+    /// Woken by other threads, and not told yet.
+    woken: VecDeque<Token>,
+    /// Scratch, kept for its capacity.
+    arrived: Vec<(Token, SignalEvent)>,
+}
+
+/// What a turn left behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Turn {
+    /// There is more to wait for.
+    Goes,
+    /// Stopped, drained, or without any source: nothing more will happen.
+    Ended,
+}
+
+impl<S: 'static> EventLoop<S> {
+    /// An event loop without sources.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses a descriptor.
+    pub fn new() -> Result<EventLoop<S>> {
+        let made = Kernel::linux().and_then(|(kernel, batch)| Ok((Base::new(kernel)?, batch)));
+        let (base, batch) = made.map_err(|error| Error::io("make", "an event loop", error))?;
+        Ok(EventLoop::over(base, batch))
+    }
+
+    pub(super) fn over(base: Base, batch: Batch) -> EventLoop<S> {
+        EventLoop {
+            core: Core::new(base),
+            batch,
+            woken: VecDeque::new(),
+            arrived: Vec::new(),
+        }
+    }
+
+    /// The loop as its sources see it, for setting things up before it runs.
+    #[must_use]
+    pub fn context(&mut self) -> Context<'_, S> {
+        self.core.base.refresh();
+        Context {
+            core: &mut self.core,
+            token: Token::from_bits(0),
+        }
+    }
+
+    /// Inserts `source`; see [`Context::insert`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::insert`].
+    pub fn insert<T: EventSource<S>>(
+        &mut self,
+        source: T,
+    ) -> std::result::Result<Token, InsertError<T>> {
+        self.context().insert(source)
+    }
+
+    /// Runs until a source calls [`Context::stop`], a drain ends, or no source is left.
+    ///
+    /// A callback gets a [`Context`], never the loop, and the loop is borrowed while it runs: that
+    /// a callback cannot run the loop it is called by is checked by the compiler.
+    ///
+    /// ```compile_fail
+    /// use std::time::Duration;
+    /// use trine::{EventLoop, Sources};
+    ///
+    /// let mut events = EventLoop::<()>::new()?;
+    /// events.call_after(Duration::ZERO, |(), _| {
+    ///     let _ = events.run(&mut ()); // the loop is borrowed already
+    /// })?;
+    /// # Ok::<(), trine::Error>(())
+    /// ```
+    ///
+    /// Without that line it compiles:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use trine::{EventLoop, Sources};
+    ///
+    /// let mut events = EventLoop::<()>::new()?;
+    /// events.call_after(Duration::ZERO, |(), _| {})?;
+    /// events.run(&mut ())?;
+    /// # Ok::<(), trine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::DrainForced`] when a drain was cut short, [`ErrorKind::Forked`] in a forked
+    /// child, and what `epoll_wait` says otherwise.
+    pub fn run(&mut self, state: &mut S) -> Result<()> {
+        self.refuse_fork(true)?;
+        while self.step(state, true)? == Turn::Goes {
+            self.refuse_fork(false)?;
+        }
+        Ok(())
+    }
+
+    /// One turn, which sleeps until something happens: for programs with a loop of their own.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](EventLoop::run).
+    pub fn turn(&mut self, state: &mut S) -> Result<Turn> {
+        self.refuse_fork(true)?;
+        self.step(state, true)
+    }
+
+    /// One turn that takes what is ready and never sleeps.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](EventLoop::run).
+    pub fn turn_now(&mut self, state: &mut S) -> Result<Turn> {
+        self.refuse_fork(true)?;
+        self.step(state, false)
+    }
+
+    /// The loop's counters.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.core.base.metrics
+    }
+
+    /// Whether no source is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.core.is_empty()
+    }
+
+    /// How many sources the loop has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.core.len()
+    }
+
+    fn refuse_fork(&mut self, at_once: bool) -> Result<()> {
+        if self.core.base.is_forked(at_once) {
+            return Err(Error::new(
+                ErrorKind::Forked,
+                "run",
+                "an event loop after fork",
+            ));
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, state: &mut S, may_sleep: bool) -> Result<Turn> {
+        self.core.see_off(state); // those removed between turns
+        if self.is_over(state)? {
+            return Ok(Turn::Ended);
+        }
+        let specials = self.wait(may_sleep)?;
+        if specials.signal {
+            self.run_signals(state);
+        }
+        self.run_woken(state);
+        self.run_io(state);
+        self.core.run_bulk(BULK_PER_TURN, state);
+        self.core.run_deadlines(DEADLINES_PER_TURN, state);
+        self.core.run_again(LEFTOVERS_PER_TURN, state);
+        self.core.tell_drain(DRAINED_PER_TURN, state);
+        self.core.end_turn();
+        match self.is_over(state)? {
+            true => Ok(Turn::Ended),
+            false => Ok(Turn::Goes),
+        }
+    }
+
+    fn wait(&mut self, may_sleep: bool) -> Result<Specials> {
+        let sleep =
+            may_sleep && !self.core.is_due() && !self.core.has_leftovers() && self.woken.is_empty();
+        let base = &mut self.core.base;
+        if sleep {
+            base.arm();
+        }
+        let waited = base.kernel.wait(&mut self.batch, sleep);
+        waited.map_err(|error| Error::io("wait for", "events", error))?;
+        let specials = self.batch.specials();
+        self.core.begin_turn(specials.timer);
+        Ok(specials)
+    }
+
+    fn run_signals(&mut self, state: &mut S) {
+        let mut arrived = std::mem::take(&mut self.arrived);
+        if let Some(signals) = &mut self.core.base.signals {
+            signals.drain(&mut arrived);
+        }
+        for (token, signal) in arrived.drain(..) {
+            self.core.dispatch(token, Event::Signal(signal), state);
+        }
+        self.arrived = arrived;
+    }
+
+    /// Wake-ups from other threads. The flag says it all; the eventfd only ended the sleep.
+    fn run_woken(&mut self, state: &mut S) {
+        if self.core.base.remote.is_pending() {
+            self.core.base.metrics.wakeups += 1;
+            self.core.base.remote.take(&mut self.woken);
+        }
+        for _ in 0..WOKEN_PER_TURN.min(self.woken.len()) {
+            if let Some(token) = self.woken.pop_front() {
+                self.core.dispatch(token, Event::Woken, state);
+            }
+        }
+    }
+
+    /// Control sources first, then normal ones as the kernel reports them; bulk ones are latched
+    /// for their own phase.
+    fn run_io(&mut self, state: &mut S) {
+        let EventLoop { core, batch, .. } = self;
+        if !core.has_classes() {
+            batch.for_each(|token, readiness| core.dispatch(token, Event::Ready(readiness), state));
+            return;
+        }
+        batch.for_each(|token, readiness| {
+            if core.class(token) == Some(Class::Control) {
+                core.dispatch(token, Event::Ready(readiness), state);
+            }
+        });
+        batch.for_each(|token, readiness| match core.class(token) {
+            Some(Class::Control) => {}
+            Some(Class::Bulk) => core.latch(token, readiness),
+            _ => core.dispatch(token, Event::Ready(readiness), state),
+        });
+    }
+
+    fn is_over(&mut self, state: &mut S) -> Result<bool> {
+        let core = &mut self.core;
+        match core.base.phase {
+            Phase::Forced => self.cut_drain(state),
+            Phase::Draining { .. } if core.foreground() == 0 => {
+                core.remove_all(Removed::Drained, state);
+                core.base.phase = Phase::Running;
+                Ok(true)
+            }
+            Phase::Draining { until, .. } if core.base.due() >= until => self.cut_drain(state),
+            _ if std::mem::take(&mut core.base.is_stopping) => Ok(true),
+            Phase::Draining { .. } => Ok(false),
+            Phase::Running => Ok(core.is_empty()),
+        }
+    }
+
+    fn cut_drain(&mut self, state: &mut S) -> Result<bool> {
+        let unfinished = self.core.foreground();
+        self.core.remove_all(Removed::Forced, state);
+        self.core.base.phase = Phase::Running;
+        if unfinished == 0 {
+            return Ok(true);
+        }
+        let what = format!("the drain: {unfinished} sources were unfinished");
+        Err(Error::new(ErrorKind::DrainForced, "complete", what))
+    }
+}
+
+impl<S> fmt::Debug for EventLoop<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventLoop({:?})", self.core)
+    }
+}

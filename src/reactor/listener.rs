@@ -1,0 +1,254 @@
+//! The acceptor (POSA2, Acceptor-Connector): takes connections out of the kernel's queue and hands
+//! them to whoever serves them.
+//!
+//! What goes wrong in accept loops, and what this one does:
+//! - out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM): the socket stays readable,
+//!   so a loop that just goes on spins, and one that waits for the next edge waits for ever. Here
+//!   accepting pauses and is tried again by a deadline. While that lasts, a descriptor kept in
+//!   reserve lets waiting clients be turned away instead of hanging;
+//! - a connection that failed before it was accepted (ECONNABORTED, EPROTO, a firewall's EPERM,
+//!   errors of its network): skipped;
+//! - a burst: at most [`ACCEPTS_PER_TURN`] a turn, then everybody else;
+//! - more than the limit: they stay in the kernel's queue until one of ours closes.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+
+use super::accept::{Accept, Input};
+use super::context::Context;
+use super::net::{Peer, Stream, StreamListener};
+use super::registry::Registry;
+use super::source::{Event, EventSource, Next};
+use crate::slab::Token;
+
+/// Connections taken in one turn at most.
+const ACCEPTS_PER_TURN: usize = 64;
+/// Connections in a row that may fail before they are accepted.
+const FAILURES_MAX: usize = 32;
+/// While resources are short there are ten tries a second: one report in so many,
+const REPORT_EVERY: u32 = 10;
+/// and one round of turning clients away.
+const TURN_AWAY_EVERY: u32 = 3;
+/// Connections taken when the listener ends: what the kernel's queue can hold.
+const ACCEPTS_AT_DRAIN: usize = 4096;
+
+/// Who serves the connections of a listener.
+pub(crate) trait Acceptor<S>: 'static {
+    /// Whether one more may come in now. After a no, the acceptor calls
+    /// [`Context::resume`] for `listener` as soon as one has closed.
+    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool;
+
+    /// Calls [`Context::resume`] for `listener` as soon as a connection has closed: it may have
+    /// freed what was short.
+    fn wait_for_room(&mut self, listener: Token, cx: &mut Context<'_, S>);
+
+    /// Takes over an accepted connection.
+    fn accept(&mut self, stream: Stream, peer: Peer, state: &mut S, cx: &mut Context<'_, S>);
+}
+
+/// The source that accepts.
+#[derive(Debug)]
+pub(crate) struct Listener<A> {
+    socket: StreamListener,
+    acceptor: A,
+    state: Accept,
+    /// Given up for a moment to turn a client away when no other descriptor is left.
+    reserve: Option<OwnedFd>,
+    /// Tries in a row that ended for want of descriptors.
+    exhausted: u32,
+}
+
+/// How a batch of accepts ended.
+enum Batch {
+    /// The queue is empty: an edge will say when it is not.
+    Drained,
+    /// The budget is spent.
+    MoreToCome,
+    NoRoom,
+    OutOfResources(Errno),
+}
+
+impl<A> Listener<A> {
+    pub(crate) fn new(socket: StreamListener, acceptor: A) -> Listener<A> {
+        Listener {
+            socket,
+            acceptor,
+            state: Accept::Open,
+            reserve: reserve(),
+            exhausted: 0,
+        }
+    }
+
+    fn accept_batch<S: 'static>(
+        &mut self,
+        budget: usize,
+        state: &mut S,
+        cx: &mut Context<'_, S>,
+    ) -> Batch
+    where
+        A: Acceptor<S>,
+    {
+        let mut failures = 0;
+        for _ in 0..budget {
+            if !self.acceptor.has_room(cx.token(), cx) {
+                return Batch::NoRoom;
+            }
+            match self.socket.accept() {
+                Ok((stream, peer)) => {
+                    self.exhausted = 0;
+                    failures = 0;
+                    self.acceptor.accept(stream, peer, state, cx);
+                }
+                Err(Errno::WOULDBLOCK) => {
+                    self.exhausted = 0;
+                    return Batch::Drained;
+                }
+                // Errors that do not end are no longer those of single connections.
+                Err(error) if concerns_one_connection(error) && failures < FAILURES_MAX => {
+                    failures += 1;
+                }
+                Err(error) => return Batch::OutOfResources(error),
+            }
+        }
+        Batch::MoreToCome
+    }
+
+    fn go_on<S: 'static>(&mut self, state: &mut S, cx: &mut Context<'_, S>) -> Next
+    where
+        A: Acceptor<S>,
+    {
+        match self.accept_batch(ACCEPTS_PER_TURN, state, cx) {
+            Batch::Drained => Next::Wait,
+            Batch::MoreToCome => Next::Again,
+            Batch::NoRoom => {
+                self.state = self.state.next(Input::NoRoom, cx.now());
+                Next::Wait
+            }
+            Batch::OutOfResources(error) => {
+                self.state = self.state.next(Input::OutOfResources, cx.now());
+                self.out_of_resources(error);
+                self.acceptor.wait_for_room(cx.token(), cx);
+                self.state.deadline().map_or(Next::Wait, Next::Until)
+            }
+        }
+    }
+
+    #[cold]
+    fn out_of_resources(&mut self, errno: Errno) {
+        self.exhausted = self.exhausted.saturating_add(1);
+        let tries = self.exhausted;
+        if tries % REPORT_EVERY == 1 {
+            let error = io::Error::from(errno);
+            tracing::warn!(target: "trine::loop", %error, tries, "accepting paused: raise the descriptor limit or lower the connection limit");
+        }
+        // Not the first time: descriptors may come free before anybody notices.
+        if tries % TURN_AWAY_EVERY == 2 {
+            self.turn_away();
+        }
+    }
+
+    /// Takes waiting clients and closes them at once, by the reserve, so that they can go
+    /// elsewhere. Ends when the queue is empty or another thread took the reserve's number.
+    fn turn_away(&mut self) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            self.reserve = None;
+            let accepted = self.socket.accept();
+            let turned_away = accepted.is_ok();
+            drop(accepted);
+            self.reserve = reserve();
+            if !turned_away || self.reserve.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+impl<S: 'static, A: Acceptor<S>> EventSource<S> for Listener<A> {
+    fn register(&mut self, registry: &mut Registry<'_>) -> io::Result<()> {
+        registry.readable_descriptor(&self.socket)
+    }
+
+    fn handle(&mut self, event: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {
+        match (event, self.state) {
+            (Event::Drain, _) => {
+                self.state = self.state.next(Input::Drain, cx.now());
+                // Those in the queue have been told that they are connected.
+                let _ = self.accept_batch(ACCEPTS_AT_DRAIN, state, cx);
+                Next::Close
+            }
+            (Event::Deadline, _) => {
+                self.state = self.state.next(Input::Deadline, cx.now());
+                self.go_on(state, cx)
+            }
+            (Event::Resumed, _) => {
+                self.state = self.state.next(Input::OneClosed, cx.now());
+                self.go_on(state, cx)
+            }
+            (_, Accept::Exhausted { retry_at }) => Next::Until(retry_at),
+            (_, Accept::Full | Accept::Closed) => Next::Wait,
+            (_, Accept::Open) => self.go_on(state, cx),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "listener"
+    }
+}
+
+/// Errors of one connection, or of the way to its client; the next one may be well (accept(2)).
+fn concerns_one_connection(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::INTR
+            | Errno::CONNABORTED
+            | Errno::PROTO
+            | Errno::PERM
+            | Errno::NETDOWN
+            | Errno::NOPROTOOPT
+            | Errno::HOSTDOWN
+            | Errno::NONET
+            | Errno::HOSTUNREACH
+            | Errno::OPNOTSUPP
+            | Errno::NETUNREACH
+            | Errno::TIMEDOUT
+    )
+}
+
+fn reserve() -> Option<OwnedFd> {
+    eventfd(0, EventfdFlags::CLOEXEC).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_accept_is_either_one_connections_or_a_reason_to_pause() {
+        let skipped = [
+            Errno::INTR,
+            Errno::CONNABORTED,
+            Errno::PROTO,
+            Errno::PERM,
+            Errno::NETDOWN,
+            Errno::NETUNREACH,
+            Errno::HOSTDOWN,
+            Errno::HOSTUNREACH,
+            Errno::NONET,
+            Errno::NOPROTOOPT,
+            Errno::OPNOTSUPP,
+            Errno::TIMEDOUT,
+        ];
+        for error in skipped {
+            assert!(concerns_one_connection(error), "{error:?}");
+        }
+        let pausing = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+        // What nobody expects must not make the loop spin either.
+        let unexpected = [Errno::BADF, Errno::INVAL, Errno::IO];
+        for error in pausing.into_iter().chain(unexpected) {
+            assert!(!concerns_one_connection(error), "{error:?}");
+        }
+    }
+}

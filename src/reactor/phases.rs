@@ -1,0 +1,138 @@
+//! What the phases of a turn do with the table; [`EventLoop`](super::EventLoop) puts them in order.
+//! Each has a budget, and what is over it waits for the next turn.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::base::Phase;
+use super::core::Core;
+use super::source::{Event, Readiness};
+use crate::slab::Token;
+
+impl<S: 'static> Core<S> {
+    /// Runs up to `budget` queued bulk sources; those queued meanwhile wait for the next turn.
+    pub(super) fn run_bulk(&mut self, budget: usize, state: &mut S) {
+        self.run_queue(|core| &mut core.bulk, budget, state);
+    }
+
+    /// Runs up to `budget` queued sources; those queued meanwhile wait for the next turn.
+    pub(super) fn run_again(&mut self, budget: usize, state: &mut S) {
+        self.run_queue(|core| &mut core.again, budget, state);
+    }
+
+    /// Those that left while they waited cost nothing of the budget: however many come and go in
+    /// a turn, the queue does not grow from turn to turn.
+    fn run_queue(
+        &mut self,
+        queue: fn(&mut Core<S>) -> &mut VecDeque<Token>,
+        mut budget: usize,
+        state: &mut S,
+    ) {
+        for _ in 0..queue(self).len() {
+            if budget == 0 {
+                return;
+            }
+            let token = queue(self).pop_front();
+            if let Some(token) = token.filter(|token| self.contains(*token)) {
+                budget -= 1;
+                self.run_queued(token, state);
+            }
+        }
+    }
+
+    fn run_queued(&mut self, token: Token, state: &mut S) {
+        let Some(slot) = self.slots.get_mut(token) else {
+            return;
+        };
+        slot.facts.is_queued = false;
+        let latched = std::mem::take(&mut slot.facts.latched);
+        let owes_drain = std::mem::take(&mut slot.facts.owes_drain);
+        let event = match latched == Readiness::default() {
+            true => Event::Resumed,
+            false => Event::Ready(latched),
+        };
+        self.dispatch(token, event, state);
+        if owes_drain && self.contains(token) {
+            self.dispatch(token, Event::Drain, state);
+        }
+    }
+
+    /// Whether a deadline has come or another thread has called, so that sleep is out of place.
+    pub(super) fn is_due(&self) -> bool {
+        let next = self.base.timers.wheel.next_wake();
+        next.is_some_and(|tick| tick <= self.base.due()) || self.base.remote.is_pending()
+    }
+
+    pub(super) fn begin_turn(&mut self, timer_rang: bool) {
+        let idle = self.base.refresh();
+        self.base.metrics.idle += Duration::from_nanos(idle);
+        self.base.metrics.turns += 1;
+        self.watch.begin(self.base.nanos());
+        if timer_rang {
+            self.base.timers.rang();
+        }
+    }
+
+    /// Reads the clock again: what the turn took, and whether somebody took too long.
+    pub(super) fn end_turn(&mut self) {
+        self.look_at_the_clock();
+    }
+
+    pub(super) fn look_at_the_clock(&mut self) {
+        let busy = self.base.refresh();
+        self.base.metrics.busy += Duration::from_nanos(busy);
+        if self.watch.close(self.base.nanos()) {
+            self.base.metrics.slow_callbacks += 1;
+        }
+    }
+
+    /// Dispatches up to `budget` deadlines that have come, in their order.
+    pub(super) fn run_deadlines(&mut self, budget: usize, state: &mut S) {
+        let due = self.base.due();
+        if self
+            .base
+            .timers
+            .wheel
+            .next_wake()
+            .is_none_or(|tick| tick > due)
+        {
+            return;
+        }
+        self.base.timers.wheel.advance(due);
+        for _ in 0..budget {
+            let Some((deadline, index)) = self.base.timers.wheel.pop_expired() else {
+                return;
+            };
+            // Not `due`: callbacks of this pass may have taken their time.
+            let late = self.base.due().since(deadline);
+            self.base.metrics.lag.record(late.as_millis());
+            if let Some(token) = self.slots.token_at(index) {
+                self.dispatch(token, Event::Deadline, state);
+            }
+        }
+    }
+
+    /// Tells up to `budget` sources, in slot order, that the loop drains.
+    pub(super) fn tell_drain(&mut self, budget: u32, state: &mut S) {
+        for _ in 0..budget {
+            let Phase::Draining { told, until } = self.base.phase else {
+                return;
+            };
+            if told >= self.slots.index_bound() {
+                return;
+            }
+            self.base.phase = Phase::Draining {
+                told: told + 1,
+                until,
+            };
+            let Some(token) = self.slots.token_at(told) else {
+                continue;
+            };
+            // One that is still to be resumed looks first at what has come for it.
+            match self.slots.get_mut(token) {
+                Some(slot) if slot.facts.is_queued => slot.facts.owes_drain = true,
+                _ => self.dispatch(token, Event::Drain, state),
+            }
+        }
+    }
+}

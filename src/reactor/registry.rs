@@ -1,0 +1,84 @@
+//! What a source says about itself when it is inserted.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use super::base::Base;
+use super::demultiplexer::Watch;
+use super::signals::Signal;
+use super::slot::{Facts, Watched};
+use super::waker::Waker;
+use crate::slab::Token;
+use crate::time::Tick;
+
+/// Lent to [`EventSource::register`](super::EventSource::register).
+#[derive(Debug)]
+pub struct Registry<'a> {
+    pub(super) base: &'a mut Base,
+    pub(super) token: Token,
+    pub(super) facts: &'a mut Facts,
+}
+
+impl Registry<'_> {
+    /// Watches `fd` for reading and writing, edge-triggered, for as long as the source lives. The
+    /// loop deregisters it before the source, which owns it, is dropped.
+    ///
+    /// # Errors
+    ///
+    /// What `epoll_ctl` says: `AlreadyExists` when this loop watches it already, `PermissionDenied`
+    /// for files and directories, which are always ready; `InvalidInput` for a second descriptor.
+    pub fn descriptor(&mut self, fd: &impl AsFd) -> io::Result<()> {
+        self.watch(fd, Watch::Both)
+    }
+
+    /// Like [`descriptor`](Registry::descriptor), for reading only: listeners, datagram sockets.
+    ///
+    /// # Errors
+    ///
+    /// As [`descriptor`](Registry::descriptor).
+    pub fn readable_descriptor(&mut self, fd: &impl AsFd) -> io::Result<()> {
+        self.watch(fd, Watch::Reading)
+    }
+
+    /// Wants [`Event::Signal`](super::Event::Signal) for `signal`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when the signal cannot be caught; what the kernel says otherwise.
+    pub fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        self.base.subscribe(signal, self.token)?;
+        self.facts.has_signals = true;
+        Ok(())
+    }
+
+    /// The source's token.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// What other threads wake this source with.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.base.waker(self.token)
+    }
+
+    /// The present tick, as [`Context::now`](super::Context::now).
+    #[must_use]
+    pub fn now(&self) -> Tick {
+        self.base.now()
+    }
+
+    fn watch(&mut self, fd: &impl AsFd, watch: Watch) -> io::Result<()> {
+        if self.facts.fd.is_some() {
+            let what = "a source has one descriptor; insert another source for the second";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        self.base.watch(fd.as_fd(), self.token, watch)?;
+        self.facts.fd = Some(Watched {
+            fd: fd.as_fd().as_raw_fd(),
+            watch,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! Byte streams for protocols that are not HTTP: TCP and Unix stream sockets, served by a
+//! [`StreamHandler`].
+//!
+//! Each connection is a source with an input and an output [`Buffer`], both empty and without
+//! memory while nothing is under way. Safe without configuration:
+//! - a peer that does not read is not read from while more than [`StreamOptions::output_high`]
+//!   waits for it, and is cut when it takes less than a trickle, or when more than
+//!   [`StreamOptions::output_max`] piles up;
+//! - an unfinished message is bounded by [`StreamOptions::input_max`];
+//! - there is an idle deadline and a connection limit.
+
+use std::fmt;
+
+use super::context::Context;
+use super::net::Peer;
+use super::stream_source::StreamSource;
+use crate::buffer::Buffer;
+use crate::slab::Token;
+use crate::time::Span;
+
+/// A protocol over byte streams. One value serves all connections of a listener; what it knows of
+/// each, it keeps in the state, by [`Link::token`].
+pub trait StreamHandler<S>: 'static {
+    /// A client has connected.
+    fn opened(&mut self, link: &mut Link<'_, '_, S>, state: &mut S) {
+        let _ = (link, state);
+    }
+
+    /// `bytes` is everything received and not yet consumed. Returns how many of them are done
+    /// with; the rest is kept, and comes again with what follows it.
+    fn received(&mut self, bytes: &[u8], link: &mut Link<'_, '_, S>, state: &mut S) -> usize;
+
+    /// The connection `cx.token()` is over; its token means nothing any more, except as a key.
+    /// Others can still be told: see [`write_to`].
+    fn closed(&mut self, why: StreamEnd, state: &mut S, cx: &mut Context<'_, S>) {
+        let _ = (why, state, cx);
+    }
+}
+
+/// A closure that consumes whatever comes: what `tcp` takes.
+impl<S, F> StreamHandler<S> for F
+where
+    F: FnMut(&mut S, &mut Link<'_, '_, S>, &[u8]) + 'static,
+{
+    fn received(&mut self, bytes: &[u8], link: &mut Link<'_, '_, S>, state: &mut S) -> usize {
+        self(state, link, bytes);
+        bytes.len()
+    }
+}
+
+/// Why a stream ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum StreamEnd {
+    /// The peer said it will send no more, and everything for it was sent.
+    PeerClosed,
+    /// The peer, or the network, broke the connection.
+    Broken,
+    /// The handler closed it.
+    Closed,
+    /// Nothing came for [`StreamOptions::idle`].
+    Idle,
+    /// The peer took too little of what was sent to it.
+    SlowReader,
+    /// A message was longer than [`StreamOptions::input_max`].
+    MessageTooLong,
+    /// The loop drained.
+    Drained,
+    /// The handler panicked.
+    Panicked,
+}
+
+/// The limits of the streams of one listener.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamOptions {
+    /// Connections at once; more wait in the kernel's queue.
+    pub connections_max: usize,
+    /// Bytes of one unfinished message.
+    pub input_max: usize,
+    /// Bytes waiting for the peer above which nothing more is read from it.
+    pub output_high: usize,
+    /// Bytes waiting for the peer above which it is cut.
+    pub output_max: usize,
+    /// How long a connection may be silent.
+    pub idle: Span,
+    /// In each span of this length with something to take, the peer has to take
+    /// [`StreamOptions::write_least`].
+    pub write_window: Span,
+    /// Bytes.
+    pub write_least: usize,
+}
+
+impl Default for StreamOptions {
+    fn default() -> StreamOptions {
+        StreamOptions {
+            connections_max: 10_000,
+            input_max: 64 * 1024,
+            output_high: 64 * 1024,
+            output_max: 1024 * 1024,
+            idle: Span::from_secs(600),
+            write_window: Span::from_secs(5),
+            write_least: 2_500,
+        }
+    }
+}
+
+/// What the handler wants to become of the connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wish {
+    GoOn,
+    Close,
+    /// More was written than may wait.
+    Cut,
+}
+
+/// A connection, as its handler sees it.
+pub struct Link<'a, 'c, S> {
+    pub(super) output: &'a mut Buffer,
+    pub(super) wish: &'a mut Wish,
+    pub(super) peer: &'a Peer,
+    pub(super) output_max: usize,
+    pub(super) cx: &'a mut Context<'c, S>,
+}
+
+impl<'c, S: 'static> Link<'_, 'c, S> {
+    /// Queues `bytes` for the peer; they leave when the handler returns. False when more than
+    /// [`StreamOptions::output_max`] would wait: the peer is a slow reader then, and is cut.
+    pub fn write(&mut self, bytes: &[u8]) -> bool {
+        if self.output.len() + bytes.len() > self.output_max {
+            *self.wish = Wish::Cut;
+            return false;
+        }
+        self.output.append(bytes);
+        true
+    }
+
+    /// Queues `bytes` for any stream of this loop. False when it is gone, or has to be cut as a
+    /// slow reader.
+    pub fn write_to(&mut self, token: Token, bytes: &[u8]) -> bool {
+        match token == self.cx.token() {
+            true => self.write(bytes),
+            false => write_to(self.cx, token, bytes),
+        }
+    }
+
+    /// Ends the connection when everything queued for the peer is sent.
+    pub fn close(&mut self) {
+        if *self.wish == Wish::GoOn {
+            *self.wish = Wish::Close;
+        }
+    }
+
+    /// Names the connection; see [`write_to`](Link::write_to).
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.cx.token()
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        self.peer
+    }
+
+    /// Bytes that wait for the peer.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.output.len()
+    }
+
+    /// The loop.
+    pub fn context(&mut self) -> &mut Context<'c, S> {
+        self.cx
+    }
+}
+
+impl<S> fmt::Debug for Link<'_, '_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Link({:?}, {})", self.cx.token, self.peer)
+    }
+}
+
+/// Queues `bytes` for a stream from outside its handler: from a timer, an inbox, another
+/// listener's handler. False when it is gone, or has to be cut as a slow reader.
+pub fn write_to<S: 'static>(cx: &mut Context<'_, S>, token: Token, bytes: &[u8]) -> bool {
+    let Some(source) = cx.source_mut::<StreamSource<S>>(token) else {
+        return false;
+    };
+    let accepted = source.queue(bytes);
+    cx.resume(token);
+    accepted
+}

@@ -1,0 +1,14 @@
+//! Rules of the loop, each a test, on a kernel whose time is virtual.
+
+mod children;
+mod classes;
+mod coming_and_going;
+mod demultiplexer;
+mod fork;
+mod inbox;
+mod metrics;
+mod schedule;
+mod streams;
+mod timers;
+mod tokens;
+mod virtual_loop;

@@ -1,0 +1,146 @@
+//! Waking the loop from another thread: one eventfd, coalesced twice.
+//!
+//! ```text
+//!   any thread                                   the loop
+//!   scheduled? ── yes ──> done                   pending = false
+//!       │ no: put the target in the list         take the whole list
+//!   pending? ──── yes ──> done                   for each: scheduled = false, Event::Woken
+//!       │ no: write the eventfd
+//! ```
+//!
+//! A target already in the list is not put there again, and while the list waits for the loop no
+//! second write is made: a storm of wakes costs one system call. Both flags are cleared *before*
+//! the loop looks at what they announce, so a wake that comes during the look is a new one.
+//!
+//! Invariant: the list holds each [`Waker`] target at most once, so its length is bounded by the
+//! number of targets.
+//! Invariant: the list of a closed loop is empty. Targets in it own their loop's part, and so the
+//! list itself: it would never be freed, nor its eventfd closed.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::slab::Token;
+
+/// The part of a loop that other threads may touch.
+pub(crate) struct Remote {
+    /// `None` on a virtual kernel, which never really sleeps.
+    eventfd: Option<mio::Waker>,
+    pending: AtomicBool,
+    closed: AtomicBool,
+    woken: Mutex<Vec<Arc<Target>>>,
+}
+
+/// A source that can be woken.
+struct Target {
+    token: Token,
+    scheduled: AtomicBool,
+    remote: Arc<Remote>,
+}
+
+impl Remote {
+    pub(super) fn new(eventfd: Option<mio::Waker>) -> Arc<Remote> {
+        Arc::new(Remote {
+            eventfd,
+            pending: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            woken: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The loop is gone: from now on wakes do nothing.
+    pub(super) fn close(&self) {
+        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        self.closed.store(true, Ordering::SeqCst);
+        woken.clear();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Whether anything waits for [`take`](Remote::take). One load; asked every turn.
+    #[inline]
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    /// Fills `tokens` with who was woken since the last call.
+    pub(super) fn take(&self, tokens: &mut VecDeque<Token>) {
+        self.pending.store(false, Ordering::SeqCst);
+        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        for target in woken.drain(..) {
+            target.scheduled.store(false, Ordering::SeqCst);
+            tokens.push_back(target.token);
+        }
+    }
+
+    fn push(&self, target: Arc<Target>) {
+        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_closed() {
+            return;
+        }
+        woken.push(target);
+        drop(woken);
+        if !self.pending.swap(true, Ordering::SeqCst) {
+            if let Some(eventfd) = &self.eventfd {
+                // It fails only when the descriptor is gone, and then there is nobody to wake.
+                let _ = eventfd.wake();
+            }
+        }
+    }
+}
+
+/// Wakes one source of a loop from any thread: it gets [`Event::Woken`](super::Event::Woken).
+///
+/// Clones share one place in the loop's list. When the source or the loop is gone, a wake finds
+/// nobody and does nothing.
+#[derive(Clone)]
+pub struct Waker {
+    target: Arc<Target>,
+}
+
+impl Waker {
+    pub(super) fn new(remote: Arc<Remote>, token: Token) -> Waker {
+        Waker {
+            target: Arc::new(Target {
+                token,
+                scheduled: AtomicBool::new(false),
+                remote,
+            }),
+        }
+    }
+
+    /// Wakes the source. Never waits, never fails; several wakes before the source runs are one.
+    pub fn wake(&self) {
+        if !self.target.scheduled.swap(true, Ordering::SeqCst) {
+            self.target.remote.push(Arc::clone(&self.target));
+        }
+    }
+
+    /// The source this wakes.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.target.token
+    }
+
+    /// Whether the loop is gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.target.remote.is_closed()
+    }
+}
+
+impl fmt::Debug for Waker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Waker({:?})", self.target.token)
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Remote(pending: {})", self.is_pending())
+    }
+}

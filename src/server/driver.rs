@@ -1,0 +1,317 @@
+//! Drives one connection: moves bytes between its socket and its state machine, and requests
+//! between the machine and the service. Makes no decision of its own.
+
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::host::Host;
+use super::metrics::ServerMetrics;
+use crate::connection::{Answered, CloseReason, Connection, Reply, Step, Turn, Wake};
+use crate::http::Request;
+use crate::reactor::{
+    Context, Event, EventSource, Local, Next, Peer, Readiness, Registry, Removed, ShortRead,
+    Stream, discard,
+};
+use crate::service::Service;
+
+/// One connection of a server.
+pub(super) struct Driver<S, V> {
+    connection: Connection,
+    stream: Stream,
+    host: Local<Host<S, V>>,
+    /// What the kernel said and no read or write has used up.
+    ready: Readiness,
+    end: CloseReason,
+    counted: Counted,
+    short_read: ShortRead,
+}
+
+/// How a connection counts against the limit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    Served,
+    /// Accepted only to be told that there is no room.
+    Refused,
+}
+
+/// What the socket says to a connection that waits for its service: the client is gone.
+const GONE: Readiness = Readiness::ERROR.union(Readiness::WRITE_CLOSED);
+
+/// After a short read the socket is empty, unless something else ended the read: the client's end
+/// of file, or the mark of urgent data, neither of which need bring a new edge.
+const MARKS: Readiness = Readiness::READ_CLOSED.union(Readiness::PRIORITY);
+
+/// Bytes one connection may write in one turn, before others get theirs.
+const WRITE_PER_TURN: usize = 256 * 1024;
+
+/// How an attempt to read or write left the socket.
+enum Socket {
+    /// It may have more.
+    Open,
+    Blocked,
+}
+
+/// What a request is answered with.
+struct Unit<'a, 'c, S, V> {
+    service: &'a mut V,
+    state: &'a mut S,
+    metrics: &'a mut ServerMetrics,
+    cx: &'a mut Context<'c, S>,
+}
+
+impl<S: 'static, V: Service<S>> Driver<S, V> {
+    pub(super) fn new(
+        (stream, peer): (Stream, &Peer),
+        host: Local<Host<S, V>>,
+        connection: Connection,
+        counted: Counted,
+    ) -> Driver<S, V> {
+        Driver {
+            connection,
+            stream,
+            host,
+            ready: Readiness::READABLE.union(Readiness::WRITABLE),
+            end: CloseReason::HandlerPanicked, // unless it ends by itself
+            counted,
+            short_read: peer.short_read(),
+        }
+    }
+
+    /// Ends a connection that never became a source.
+    pub(super) fn give_up(mut self, cx: &mut Context<'_, S>) {
+        self.end = CloseReason::Overloaded;
+        self.leave(cx);
+    }
+
+    fn run(
+        &mut self,
+        event: Event,
+        host: &mut Host<S, V>,
+        state: &mut S,
+        cx: &mut Context<'_, S>,
+    ) -> Next {
+        let Host {
+            service,
+            config,
+            pools,
+            date,
+            metrics,
+            ..
+        } = host;
+        let mut turn = Turn::new(cx.now(), date.at(cx.unix_seconds()), config, pools);
+        let mut unit = Unit {
+            service,
+            state,
+            metrics,
+            cx,
+        };
+        match event {
+            Event::Ready(readiness) => self.ready = self.ready.union(readiness),
+            Event::Deadline => self.handle_deadline(&mut turn),
+            Event::Drain => self.handle_drain(&mut turn),
+            // Accepted by a server that drains already.
+            Event::Resumed if unit.cx.is_draining() => self.handle_drain(&mut turn),
+            // After `Next::Again` nothing is armed for a deadline that has changed meanwhile. No
+            // effect before its time.
+            Event::Resumed => self.connection.handle_deadline(&mut turn),
+            Event::Signal(_) | Event::Woken => {}
+        }
+        self.drive(&mut turn, &mut unit)
+    }
+
+    /// Before a client is judged slow, what it has taken is counted: there may be room that no edge
+    /// has told of yet.
+    #[cold]
+    fn handle_deadline(&mut self, turn: &mut Turn<'_>) {
+        if !self.connection.output().is_empty() {
+            self.ready = self.ready.union(Readiness::WRITABLE);
+            let _ = self.write(turn, &mut 0);
+        }
+        self.connection.handle_deadline(turn);
+    }
+
+    /// A request may have come that the kernel has not reported yet: looks for it first.
+    #[cold]
+    fn handle_drain(&mut self, turn: &mut Turn<'_>) {
+        if self.connection.is_reading() {
+            self.ready = self.ready.union(Readiness::READABLE);
+            let _ = self.read(turn);
+        }
+        self.connection.handle_drain();
+    }
+
+    /// Does what the connection wishes until it has to wait.
+    fn drive(&mut self, turn: &mut Turn<'_>, unit: &mut Unit<'_, '_, S, V>) -> Next {
+        let next = self.drive_until_blocked(turn, unit);
+        self.connection.handle_blocked(turn.pools);
+        next
+    }
+
+    fn drive_until_blocked(&mut self, turn: &mut Turn<'_>, unit: &mut Unit<'_, '_, S, V>) -> Next {
+        let mut written = 0;
+        loop {
+            let socket = match self.connection.poll(turn) {
+                Step::Read => self.read(turn),
+                Step::Write if written >= WRITE_PER_TURN => return Next::Again,
+                Step::Write => self.write(turn, &mut written),
+                Step::Request => {
+                    self.answer(turn, unit);
+                    Socket::Open
+                }
+                Step::Shutdown => {
+                    let _ = self.stream.shutdown_write(); // it fails if the client is gone: as well
+                    Socket::Open
+                }
+                Step::Wait if self.ready.intersects(GONE) => {
+                    self.connection.handle_reset(turn.pools);
+                    Socket::Open
+                }
+                Step::Wait => Socket::Blocked,
+                Step::Again => return Next::Again,
+                Step::Close(reason) => {
+                    self.end = reason;
+                    return Next::Close;
+                }
+            };
+            if matches!(socket, Socket::Blocked) {
+                return Next::Until(self.connection.deadline());
+            }
+        }
+    }
+
+    #[inline]
+    fn answer(&mut self, turn: &mut Turn<'_>, unit: &mut Unit<'_, '_, S, V>) {
+        let Unit {
+            service,
+            state,
+            metrics,
+            cx,
+        } = unit;
+        metrics.requests += 1;
+        let waker = || promise(cx);
+        self.connection.answer(turn, &waker, |request, reply| {
+            let answered = call(*service, request, reply, state);
+            metrics.panics += u64::from(answered.is_none());
+            answered
+        });
+    }
+
+    #[inline]
+    fn read(&mut self, turn: &mut Turn<'_>) -> Socket {
+        if !self.ready.is_readable() {
+            return Socket::Blocked;
+        }
+        let space = self.connection.input_space(turn.pools);
+        let room = space.len();
+        match self.stream.read(space) {
+            Ok(0) => self.connection.handle_eof(turn.pools),
+            Ok(len) => {
+                if len < room
+                    && self.short_read == ShortRead::Empties
+                    && !self.ready.intersects(MARKS)
+                {
+                    self.ready = self.ready.without(Readiness::READABLE);
+                }
+                self.connection.handle_input(len, turn);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let used_up = Readiness::READABLE.union(MARKS).union(Readiness::ERROR);
+                self.ready = self.ready.without(used_up);
+                return Socket::Blocked;
+            }
+            Err(_) => self.connection.handle_reset(turn.pools),
+        }
+        Socket::Open
+    }
+
+    #[inline]
+    fn write(&mut self, turn: &mut Turn<'_>, written: &mut usize) -> Socket {
+        if !self.ready.is_writable() {
+            return Socket::Blocked;
+        }
+        match self.stream.write(self.connection.output()) {
+            Ok(len) => {
+                *written += len;
+                self.connection.handle_written(len, turn);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.ready = self
+                    .ready
+                    .without(Readiness::WRITABLE.union(Readiness::ERROR));
+                return Socket::Blocked;
+            }
+            Err(_) => self.connection.handle_reset(turn.pools),
+        }
+        Socket::Open
+    }
+
+    /// Counts the end, and lets in whoever waits for room.
+    fn leave(self, cx: &mut Context<'_, S>) {
+        if self.end.resets() {
+            self.stream.abort_on_close();
+        }
+        let listener = cx.with(self.host, |host, _| {
+            host.metrics.count_close(self.end);
+            host.refused -= usize::from(self.counted == Counted::Refused);
+            host.gate.leave()
+        });
+        if let Some(listener) = listener.flatten() {
+            cx.resume(listener);
+        }
+    }
+}
+
+/// What wakes the connection that runs, when a promised answer is there.
+fn promise<S: 'static>(cx: &Context<'_, S>) -> Box<dyn Wake> {
+    let waker = cx.waker(cx.token());
+    Box::new(move || waker.wake())
+}
+
+/// Calls the service; `None` when it panicked.
+fn call<S, V: Service<S>>(
+    service: &mut V,
+    request: &Request<'_>,
+    reply: Reply<'_>,
+    state: &mut S,
+) -> Option<Answered> {
+    match catch_unwind(AssertUnwindSafe(|| service.call(request, reply, state))) {
+        Ok(answered) => Some(answered),
+        Err(payload) => {
+            tracing::error!(target: "trine::http", method = request.method_name(), path = request.path(), "service panicked");
+            discard(payload);
+            None
+        }
+    }
+}
+
+impl<S: 'static, V: Service<S>> EventSource<S> for Driver<S, V> {
+    fn register(&mut self, registry: &mut Registry<'_>) -> io::Result<()> {
+        registry.descriptor(&self.stream)
+    }
+
+    #[inline]
+    fn handle(&mut self, event: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {
+        let host = self.host;
+        cx.with(host, |host, cx| self.run(event, host, state, cx))
+            .unwrap_or(Next::Close)
+    }
+
+    fn removed(mut self: Box<Self>, why: Removed, _state: &mut S, cx: &mut Context<'_, S>) {
+        match why {
+            Removed::Closed | Removed::Panicked => {}
+            _ => self.end = CloseReason::Forced,
+        }
+        self.leave(cx);
+    }
+
+    fn name(&self) -> &'static str {
+        "http connection"
+    }
+}
+
+impl<S, V> fmt::Debug for Driver<S, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Driver({})", self.connection.state_name())
+    }
+}

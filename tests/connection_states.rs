@@ -1,0 +1,158 @@
+//! Every arrow in the diagram of states is taken, and no other.
+
+mod trace;
+
+use std::collections::BTreeSet;
+
+use trace::{DEFER, HELLO, Trace, get};
+use trine::connection::CloseReason;
+
+const POST: &str = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n";
+const EXPECT: &str =
+    "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+const LAST: &str = "GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+type Life = fn(&mut Trace) -> &mut Trace;
+
+/// One life for each way through the states; what ends a life is beside it.
+const LIVES: &[(Life, CloseReason)] = &[
+    (|it| it.at(10_000).expires(), CloseReason::NeverSpoke),
+    (
+        |it| it.reads(HELLO).at(75_000).expires(),
+        CloseReason::IdleTimeout,
+    ),
+    (
+        |it| it.reads(POST).reads("ab").reads(POST).ends_sending(),
+        CloseReason::Truncated,
+    ),
+    (
+        |it| it.reads(HELLO).reads("GE").ends_sending(),
+        CloseReason::Truncated,
+    ),
+    (
+        |it| it.reads([HELLO, "GE"].concat()).ends_sending(),
+        CloseReason::Truncated,
+    ),
+    (|it| it.reads("GE").resets(), CloseReason::PeerReset),
+    (|it| it.reads(POST).aborts(), CloseReason::Forced),
+    (
+        |it| it.reads(HELLO).reads([EXPECT, "ab"].concat()).reads(LAST),
+        CloseReason::CloseRequested,
+    ),
+    (
+        |it| it.reads(EXPECT).reads("ab").ends_sending(),
+        CloseReason::PeerClosed,
+    ),
+    (
+        |it| {
+            it.reads(HELLO)
+                .reads(EXPECT)
+                .reads("ab")
+                .drains()
+                .ends_sending()
+        },
+        CloseReason::Drained,
+    ),
+    (
+        |it| it.reads(DEFER).sends("now").reads(DEFER).aborts(),
+        CloseReason::Forced,
+    ),
+    (
+        |it| {
+            it.reads(get("/after?5"))
+                .at(5)
+                .expires()
+                .reads(get("/after?5"))
+                .resets()
+        },
+        CloseReason::PeerReset,
+    ),
+    (
+        |it| {
+            it.reads(get("/after?5"))
+                .drains()
+                .at(5)
+                .expires()
+                .ends_sending()
+        },
+        CloseReason::Drained,
+    ),
+    (
+        |it| it.reads(DEFER).drains().sends("now").at(2_000).expires(),
+        CloseReason::Drained,
+    ),
+    (
+        |it| it.reads(DEFER).at(30_000).expires().ends_sending(),
+        CloseReason::HandlerTimeout,
+    ),
+    (
+        |it| it.reads("GE").at(10_000).expires().ends_sending(),
+        CloseReason::HeadTimeout,
+    ),
+    (
+        |it| it.reads(POST).at(5_000).expires().ends_sending(),
+        CloseReason::BodyTooSlow,
+    ),
+    (
+        |it| it.reads("NO\r\n").ends_sending(),
+        CloseReason::BadRequest,
+    ),
+    (
+        |it| it.reads(HELLO).reads("NO\r\n").ends_sending(),
+        CloseReason::BadRequest,
+    ),
+    (
+        |it| it.takes(0).reads(HELLO).at(5_000).expires(),
+        CloseReason::WriteTimeout,
+    ),
+];
+
+/// The diagram, as seen between calls: a poll may pass through Idle and Held without a stop.
+const ARROWS: &[(&str, &str)] = &[
+    ("head", "body"),
+    ("head", "ready"),
+    ("head", "writing"),
+    ("head", "closed"),
+    ("idle", "head"),
+    ("idle", "body"),
+    ("idle", "ready"),
+    ("idle", "writing"),
+    ("idle", "lingering"),
+    ("idle", "closed"),
+    ("body", "ready"),
+    ("body", "writing"),
+    ("body", "closed"),
+    ("ready", "idle"),
+    ("ready", "waiting"),
+    ("ready", "writing"),
+    ("waiting", "held"),
+    ("waiting", "writing"),
+    ("waiting", "closed"),
+    ("held", "writing"),
+    ("held", "closed"),
+    ("writing", "idle"),
+    ("writing", "head"),
+    ("writing", "body"),
+    ("writing", "lingering"),
+    ("writing", "closed"),
+    ("lingering", "closed"),
+];
+
+#[test]
+fn every_arrow_of_the_diagram_is_taken_and_no_other() {
+    let mut taken = BTreeSet::new();
+    for (number, (live, reason)) in LIVES.iter().enumerate() {
+        let mut trace = Trace::new();
+        live(&mut trace);
+        assert_eq!(trace.ended, Some(*reason), "life {number}");
+        taken.append(&mut trace.arrows);
+    }
+    taken.retain(|(from, to)| from != to);
+    let drawn: BTreeSet<_> = ARROWS.iter().copied().collect();
+    let missing: Vec<_> = drawn.difference(&taken).collect();
+    let extra: Vec<_> = taken.difference(&drawn).collect();
+    assert!(
+        missing.is_empty() && extra.is_empty(),
+        "missing {missing:?}, extra {extra:?}"
+    );
+}

@@ -1,0 +1,107 @@
+//! What README.md and SECURITY.md say of files, reasons and defaults is so.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use trine::connection::{CloseReason, Config};
+use trine::time::Span;
+
+fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// What stands between backticks.
+fn code(text: &str) -> Vec<&str> {
+    let quoted = |line| str::split(line, '`').skip(1).step_by(2);
+    text.lines().flat_map(quoted).collect()
+}
+
+#[test]
+fn every_file_the_documents_name_is_there() {
+    for name in ["README.md", "SECURITY.md"] {
+        let folders = ["src/", "tests/", "examples/", "fuzz/", "benches/"];
+        for path in code(&document(name)) {
+            let is_path = folders.iter().any(|folder| path.starts_with(folder));
+            let full = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+            assert!(!is_path || full.exists(), "{name} names {path}");
+        }
+    }
+}
+
+#[test]
+fn every_example_has_its_line_in_the_readme() {
+    let readme = document("README.md");
+    for file in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).unwrap() {
+        let file = file.unwrap().file_name().into_string().unwrap();
+        if let Some(name) = file.strip_suffix(".rs") {
+            assert!(readme.contains(&format!("--example {name}")), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_reasons_in_the_table_of_deadlines_exist() {
+    let readme = document("README.md");
+    let start = readme.find("| `CloseReason` |").unwrap();
+    let table = readme[start..].split("\n\n").next().unwrap();
+    let reasons = CloseReason::ALL.map(|reason| format!("{reason:?}"));
+    for name in &code(table)[1..] {
+        let is_known = reasons.iter().any(|reason| reason == name);
+        assert!(is_known || *name == "Connection: close", "{name}");
+    }
+}
+
+#[test]
+fn the_defaults_in_the_documents_are_those_of_the_code() {
+    let config = Config::default();
+    let Config {
+        deadlines, limits, ..
+    } = &config;
+    let span = |span: Span| format!("{:?}", Duration::from(span)).replace('s', " s");
+    let rate = format!(
+        "{} bytes in each {}",
+        grouped(deadlines.body_rate.bytes_min.into()),
+        span(deadlines.body_rate.window)
+    );
+    assert_eq!(deadlines.body_rate, deadlines.write_rate);
+    let linger = (deadlines.linger, u64::from(config.linger_bytes_max));
+    let said = [
+        span(deadlines.head),
+        span(deadlines.body),
+        span(deadlines.handler),
+        span(deadlines.idle),
+        rate,
+        format!("{}, {}", span(linger.0), size(linger.1)),
+        size(limits.head_bytes_max.into()),
+        size(limits.target_bytes_max.into()),
+        size(limits.body_bytes_max),
+        size(limits.chunk_overhead_bytes_max.into()),
+        size(limits.trailer_bytes_max.into()),
+        limits.fields_max.to_string(),
+        grouped(config.requests_per_connection_max.into()),
+    ];
+    for name in ["README.md", "SECURITY.md"] {
+        let rows = document(name);
+        let rows = rows.lines().filter(|line| line.starts_with('|'));
+        let rows: String = rows.collect::<Vec<_>>().join("\n");
+        for value in &said {
+            assert!(rows.contains(value), "{name} does not say {value}");
+        }
+    }
+}
+
+/// Below a million, with a comma.
+fn grouped(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", number / 1_000, number % 1_000),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes >> 20 {
+        0 => format!("{} KiB", bytes >> 10),
+        mebibytes => format!("{mebibytes} MiB"),
+    }
+}

@@ -1,0 +1,95 @@
+//! Every example shows what it claims: each is run with `--demo`, plays its own clients, checks
+//! what they see, and says so by its exit code.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longer than the limit that a demonstration gives itself, for a busy machine.
+const LIMIT: Duration = Duration::from_secs(15);
+
+const EXAMPLES: [&str; 7] = [
+    "drain",
+    "hello",
+    "keepalive",
+    "line_chat",
+    "three_in_one",
+    "timeouts",
+    "udp_timers",
+];
+
+/// The executable of an example: `cargo test` puts it beside the folder of this test.
+fn executable(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let folder = own.parent().unwrap().parent().unwrap();
+    let path = folder.join("examples").join(name);
+    assert!(
+        path.exists(),
+        "{path:?} is missing: `cargo build --examples` makes it"
+    );
+    path
+}
+
+/// Runs an example to its end, or to the limit.
+fn run(name: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(executable(name));
+    command.args(arguments).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let until = Instant::now() + LIMIT;
+    while child.try_wait().unwrap().is_none() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(10)); // what it prints fits into the pipe
+    }
+    let _ = child.kill(); // no effect when it has ended
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn every_example_shows_what_it_claims() {
+    for name in EXAMPLES {
+        let output = run(name, &["--demo"]);
+        assert!(
+            output.status.success(),
+            "{name}: {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn every_example_is_run_here() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+    let files = std::fs::read_dir(folder).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| name.ends_with(".rs")).collect();
+    names.sort();
+    assert_eq!(names, EXAMPLES.map(|name| name.to_owned() + ".rs"));
+}
+
+#[test]
+fn a_mistake_on_the_command_line_is_one_line_and_exit_code_2() {
+    for arguments in [
+        &["--no-such-flag"][..],
+        &["--listen"],
+        &["--listen", "nowhere"],
+    ] {
+        let output = run("hello", arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains(arguments[arguments.len() - 1]), "{said}");
+    }
+}
+
+#[test]
+fn help_says_how_to_use_it() {
+    for name in EXAMPLES {
+        let output = run(name, &["--help"]);
+        assert!(output.status.success());
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains(&format!("Usage: {name} ")), "{said}");
+    }
+}
