@@ -46,7 +46,7 @@ fn main() {
     println!("request heads: median of {rounds} interleaved rounds, ratio to trine");
     for text in [SMALL, MEDIUM, LARGE] {
         println!("\n{} bytes, whole", text.len());
-        compare(text.as_bytes(), rounds, 200_000, &mut whole());
+        compare(text.as_bytes(), rounds, 200_000, &mut whole(text.as_bytes()));
         println!("{} bytes, one by one", text.len());
         compare(text.as_bytes(), rounds, 2_000, &mut dripped());
     }
@@ -79,15 +79,26 @@ fn median(times: &mut [f64]) -> f64 {
     times[times.len() / 2]
 }
 
-fn whole() -> Vec<(&'static str, Parse)> {
-    let (mut parser, limits) = (RequestParser::default(), Limits::default());
+fn whole(text: &[u8]) -> Vec<(&'static str, Parse)> {
+    let (limits, bare_limits) = (Limits::default(), Limits::default());
+    let (mut parser, mut bare) = (RequestParser::default(), RequestParser::default());
+    // As a connection has it: the buffer goes on behind the head.
+    let mut buffer = vec![0; 4096];
+    buffer[..text.len()].copy_from_slice(text);
     let trine = move |text: &[u8]| {
-        assert_eq!(parser.feed(text, &limits), Ok(Progress::Complete));
+        let progress = parser.feed_within(black_box(&buffer), text.len(), &limits);
+        assert_eq!(progress, Ok(Progress::Complete));
         black_box(parser.head());
         parser.reset();
     };
+    let trine_bare = move |text: &[u8]| {
+        assert_eq!(bare.feed(text, &bare_limits), Ok(Progress::Complete));
+        black_box(bare.head());
+        bare.reset();
+    };
     vec![
         ("trine", Box::new(trine)),
+        ("trine, nothing behind", Box::new(trine_bare)),
         ("httparse", Box::new(httparse_initialised)),
         ("httparse, uninitialised", Box::new(httparse_uninitialised)),
         ("picohttpparser", Box::new(|text| assert!(pico(text, 0)))),

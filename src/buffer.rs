@@ -39,30 +39,43 @@ impl Buffer {
     }
 
     /// How many bytes are held.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.end - self.start
     }
 
     /// Whether no byte is held.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
     /// How many bytes fit without growing, the consumed ones included.
+    #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.bytes.len()
     }
 
     /// The bytes held, oldest first.
+    #[inline]
     #[must_use]
     pub fn data(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
+    /// All bytes from the first one held to the end of the capacity, and how many of them are held;
+    /// the others are initialised and mean nothing. For scans that read ahead.
+    #[inline]
+    #[must_use]
+    pub fn data_within(&self) -> (&[u8], usize) {
+        (&self.bytes[self.start..], self.len())
+    }
+
     /// The bytes held, for decoding in place.
+    #[inline]
     #[must_use]
     pub fn data_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[self.start..self.end]
@@ -70,6 +83,7 @@ impl Buffer {
 
     /// The room behind the data, at least `least` bytes of it: moves the data to the front or
     /// grows (doubling) when there is less. Tell [`filled`](Buffer::filled) how much was used.
+    #[inline]
     #[must_use]
     pub fn space(&mut self, least: usize) -> &mut [u8] {
         if self.bytes.len() - self.end < least {
@@ -83,6 +97,7 @@ impl Buffer {
     /// # Panics
     ///
     /// When there is less space than that: the caller wrote where it was not allowed to.
+    #[inline]
     pub fn filled(&mut self, len: usize) {
         assert!(
             len <= self.bytes.len() - self.end,

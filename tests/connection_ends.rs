@@ -172,8 +172,8 @@ fn a_server_that_is_full_says_503_and_closes() {
     let mut connection = Connection::refused(&mut turn);
     assert_eq!(connection.poll(&mut turn), Step::Write);
     assert!(connection.output().starts_with(b"HTTP/1.1 503 "));
-    connection.handle_written(connection.output().len(), &mut turn);
-    assert_eq!(connection.poll(&mut turn), Step::Shutdown);
+    let step = connection.handle_written(connection.output().len(), &mut turn);
+    assert_eq!(step, Step::Shutdown);
     assert_eq!(connection.poll(&mut turn), Step::Read);
     connection.handle_eof(turn.pools);
     assert_eq!(

@@ -78,6 +78,10 @@ const LIVES: &[(Life, CloseReason)] = &[
         CloseReason::Drained,
     ),
     (
+        |it| it.reads(DEFER).sends_after(5, "soon").resets(),
+        CloseReason::PeerReset,
+    ),
+    (
         |it| it.reads(DEFER).drains().sends("now").at(2_000).expires(),
         CloseReason::Drained,
     ),
@@ -107,7 +111,8 @@ const LIVES: &[(Life, CloseReason)] = &[
     ),
 ];
 
-/// The diagram, as seen between calls: a poll may pass through Idle and Held without a stop.
+/// The diagram, as seen between calls, which may pass through a state without a stop: through Idle
+/// after an answer, through Waiting if the promise is kept at once.
 const ARROWS: &[(&str, &str)] = &[
     ("head", "body"),
     ("head", "ready"),
@@ -122,8 +127,8 @@ const ARROWS: &[(&str, &str)] = &[
     ("body", "ready"),
     ("body", "writing"),
     ("body", "closed"),
-    ("ready", "idle"),
     ("ready", "waiting"),
+    ("ready", "held"),
     ("ready", "writing"),
     ("waiting", "held"),
     ("waiting", "writing"),

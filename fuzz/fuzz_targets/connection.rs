@@ -146,28 +146,25 @@ impl World {
             connection, pools, ..
         } = self;
         let mut turn = Turn::new(self.now, &self.date, &self.config, pools);
+        let mut step = connection.poll(&mut turn);
         for _ in 0..steps {
-            match connection.poll(&mut turn) {
+            step = match step {
                 Step::Read if !self.unread.is_empty() => {
                     let space = connection.input_space(turn.pools);
                     let len = space.len().min(self.unread.len()).min(piece);
                     space[..len].copy_from_slice(&self.unread[..len]);
                     self.unread.drain(..len);
-                    connection.handle_input(len, &mut turn);
+                    connection.handle_input(len, &mut turn)
                 }
-                Step::Read if self.eof => connection.handle_eof(turn.pools),
-                Step::Read => {
-                    connection.handle_blocked(turn.pools);
-                    break;
+                Step::Read if self.eof => {
+                    connection.handle_eof(turn.pools);
+                    connection.poll(&mut turn)
                 }
-                Step::Write => {
+                Step::Write if self.takes > 0 => {
                     let len = connection.output().len().min(self.takes).min(piece);
-                    if len == 0 {
-                        break;
-                    }
                     self.taken.extend_from_slice(&connection.output()[..len]);
                     self.takes -= len;
-                    connection.handle_written(len, &mut turn);
+                    connection.handle_written(len, &mut turn)
                 }
                 Step::Request => {
                     let no_wake = || -> Box<dyn Wake> { Box::new(|| {}) };
@@ -180,10 +177,13 @@ impl World {
                         }
                         served.push(request.path().trim_start_matches('/').to_owned());
                         serve(manner, request, reply, deferred, stale)
-                    });
+                    })
                 }
-                Step::Shutdown => {}
-                Step::Wait | Step::Again => break,
+                Step::Shutdown => connection.poll(&mut turn),
+                Step::Read | Step::Write | Step::Wait | Step::Again => {
+                    connection.handle_blocked(turn.pools);
+                    break;
+                }
                 Step::Close(reason) => {
                     self.ended = Some(reason);
                     assert_eq!(connection.memory(), 0, "closed with a buffer");

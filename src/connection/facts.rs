@@ -4,8 +4,8 @@ use super::close_reason::CloseReason;
 use super::deferred::Found;
 use super::pools::Pools;
 use super::progress::NO_REQUEST;
-use super::state::State;
-use super::turn::Turn;
+use super::state::{State, Then};
+use super::turn::{Step, Turn};
 use super::{Connection, Failure, Peer, Quota};
 use crate::http::{Method, ResponseContext, Status};
 
@@ -23,14 +23,30 @@ impl Connection {
         self.input.get_or_insert_with(|| pools.take_input()).space()
     }
 
-    /// `len` bytes, at least one, were read into [`input_space`](Connection::input_space).
+    /// `len` bytes, at least one, were read into [`input_space`](Connection::input_space). Returns
+    /// what to do next, as [`poll`](Connection::poll) does.
     ///
     /// # Panics
     ///
     /// When `len` is more than the space there was.
-    #[inline]
-    pub fn handle_input(&mut self, len: usize, turn: &mut Turn<'_>) {
+    #[inline(always)]
+    pub fn handle_input(&mut self, len: usize, turn: &mut Turn<'_>) -> Step {
         turn.bytes_left = turn.bytes_left.saturating_sub(len);
+        if let (State::Idle { .. } | State::Head { .. }, Some(input)) =
+            (&self.state, &mut self.input)
+        {
+            input.filled(len);
+            return match self.poll_head(turn) {
+                Some(step) => step,
+                None => self.poll_in_full(turn),
+            };
+        }
+        self.handle_other_input(len, turn);
+        self.poll_in_full(turn)
+    }
+
+    #[inline(never)]
+    fn handle_other_input(&mut self, len: usize, turn: &mut Turn<'_>) {
         match &mut self.state {
             State::Body { window_bytes, .. } => *window_bytes = add(*window_bytes, len),
             State::Lingering {
@@ -68,20 +84,29 @@ impl Connection {
         self.handle_blocked(pools);
     }
 
-    /// The peer took `len` bytes of [`output`](Connection::output).
+    /// The peer took `len` bytes of [`output`](Connection::output). Returns what to do next, as
+    /// [`poll`](Connection::poll) does.
     ///
     /// # Panics
     ///
     /// When there was less output than that.
-    #[inline]
-    pub fn handle_written(&mut self, len: usize, turn: &mut Turn<'_>) {
-        if let State::Writing { window_bytes, .. } = &mut self.state {
-            *window_bytes = add(*window_bytes, len);
-        }
+    #[inline(always)]
+    pub fn handle_written(&mut self, len: usize, turn: &mut Turn<'_>) -> Step {
         if let Some(output) = self.output.as_deref_mut() {
             output.consume(len);
             self.settle_output(turn.pools);
         }
+        if let State::Writing {
+            window_bytes, then, ..
+        } = &mut self.state
+        {
+            *window_bytes = add(*window_bytes, len);
+            if *then == Then::Head && self.output.is_none() {
+                self.enter_idle(turn);
+                return self.poll(turn);
+            }
+        }
+        self.poll_in_full(turn)
     }
 
     /// The time of [`deadline`](Connection::deadline) has come. No effect when it has not.

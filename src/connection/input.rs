@@ -33,19 +33,23 @@ impl Input {
     }
 
     /// Where the next bytes are to be read into.
+    #[inline(always)]
     pub fn space(&mut self) -> &mut [u8] {
         let least = self.bytes.len().clamp(ROOM.0, ROOM.1);
         self.bytes.space(least)
     }
 
+    #[inline(always)]
     pub fn filled(&mut self, len: usize) {
         self.bytes.filled(len);
     }
 
+    #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
+    #[inline(always)]
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
@@ -55,9 +59,10 @@ impl Input {
         self.parser.started()
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn parse_head(&mut self, limits: &Limits) -> Result<Progress, ParseError> {
-        self.parser.feed(self.bytes.data(), limits)
+        let (buffer, len) = self.bytes.data_within();
+        self.parser.feed_within(buffer, len, limits)
     }
 
     /// Meaningful once [`parse_head`](Input::parse_head) said that the head is complete.
@@ -86,7 +91,11 @@ impl Input {
     #[inline]
     pub fn request(&self) -> Request<'_> {
         let (head, rest) = self.bytes.data().split_at(self.head().len());
-        Request::new(head, self.head(), &rest[..self.body.decoded()])
+        let body = match self.body.decoded() {
+            0 => &[],
+            len => &rest[..len],
+        };
+        Request::new(head, self.head(), body)
     }
 
     /// Forgets the first message; what follows it, if anything, is the next.

@@ -43,7 +43,7 @@ use crate::buffer::Buffer;
 use crate::http::{Head, Method, Request, ResponseContext, Status};
 use crate::time::Tick;
 use input::Input;
-use progress::read_within_budget;
+use progress::{Fate, Look, look, read_within_budget};
 use reply::Outcome;
 use state::State;
 
@@ -132,7 +132,26 @@ impl Connection {
 
     /// What to do next. Call it after every fact, and again after every step done, until it asks
     /// to wait for the socket, a wake-up or a later turn.
+    #[inline(always)]
     pub fn poll(&mut self, turn: &mut Turn<'_>) -> Step {
+        match self.is_at_rest() {
+            true => read_within_budget(turn),
+            false => self.poll_in_full(turn),
+        }
+    }
+
+    /// Whether it holds nothing and waits for the first byte of a request, which may come.
+    #[inline(always)]
+    fn is_at_rest(&self) -> bool {
+        matches!(self.state, State::Idle { .. } | State::Head { .. })
+            && self.input.is_none()
+            && self.output.is_none()
+            && self.peer == Peer::Open
+            && self.quota != Quota::Draining
+    }
+
+    #[inline(never)]
+    fn poll_in_full(&mut self, turn: &mut Turn<'_>) -> Step {
         loop {
             let step = match &self.state {
                 State::Idle { .. } | State::Head { .. } => self.poll_head(turn),
@@ -154,52 +173,58 @@ impl Connection {
     }
 
     /// Gives the request that is [ready](Step::Request) to `call`, which passes it to the
-    /// service; `None` from `call` says that the service panicked. `waker` is called only if the
-    /// answer is deferred. Does nothing when no request is ready.
+    /// service; `None` from `call` says that the service panicked. Goes on with the requests
+    /// behind it that are whole, have no body and are within the budget, as long as they are
+    /// answered at once. `waker` is called only if an answer is deferred. Returns what to do next,
+    /// as [`poll`](Connection::poll) does, and does no more than that when no request is ready.
     ///
     /// Should `call` unwind, the connection is closed.
     #[inline]
-    pub fn answer<F>(&mut self, turn: &mut Turn<'_>, waker: &dyn Fn() -> Box<dyn Wake>, call: F)
+    pub fn answer<F>(
+        &mut self,
+        turn: &mut Turn<'_>,
+        waker: &dyn Fn() -> Box<dyn Wake>,
+        mut call: F,
+    ) -> Step
     where
-        F: FnOnce(&Request<'_>, Reply<'_>) -> Option<Answered>,
+        F: FnMut(&Request<'_>, Reply<'_>) -> Option<Answered>,
     {
-        let (State::Ready { until }, Some(input)) = (&self.state, &mut self.input) else {
-            return;
+        let (State::Ready { until }, Some(input)) = (&self.state, self.input.as_deref_mut()) else {
+            return self.poll(turn);
         };
         let until = *until;
         self.state = State::Closed { reason: PANICKED.1 }; // for a `call` that unwinds
-        turn.requests_left = turn.requests_left.saturating_sub(1);
-        let context = self.quota.begin_exchange(input.head());
-        let output = self.output.get_or_insert_with(|| turn.pools.take_output());
-        let mark = output.len();
-        let mut outcome = Outcome::Unanswered;
-        let reply = Reply {
-            output,
-            context,
-            date: turn.date,
-            waker,
-            outcome: &mut outcome,
-        };
-        let proof = call(&input.request(), reply);
-        input.release_message();
-        self.settle_input(turn.pools);
-        let _ = match (proof, outcome) {
-            (Some(_), Outcome::Sent) => self.answered(context, turn),
-            (Some(_), Outcome::Deferred(slot)) => {
-                self.state = State::Waiting {
-                    until,
-                    slot,
-                    context,
-                };
-                self.settle_output(turn.pools);
-                None
-            }
-            (Some(_), Outcome::Unanswered) => self.fail(UNANSWERED, context, turn),
-            (None, _) => {
-                self.forget_output(mark); // an answer given before a panic is not to be trusted
-                self.fail(PANICKED, context, turn)
-            }
-        };
+        let output = &mut **self.output.get_or_insert_with(|| turn.pools.take_output());
+        loop {
+            turn.requests_left = turn.requests_left.saturating_sub(1);
+            let context = self.quota.begin_exchange(input.head());
+            let mark = output.len();
+            let mut outcome = Outcome::Unanswered;
+            let reply = Reply {
+                output,
+                context,
+                date: turn.date,
+                waker,
+                outcome: &mut outcome,
+            };
+            let proof = call(&input.request(), reply);
+            input.release_message();
+            let fate = match (proof, outcome) {
+                (Some(_), Outcome::Sent) if context.close => Fate::Last,
+                (Some(_), Outcome::Sent) if input.is_empty() => Fate::Only,
+                (Some(_), Outcome::Sent) => match look(input, output.len(), turn) {
+                    Look::Request => continue,
+                    _ => Fate::Answered,
+                },
+                (Some(_), Outcome::Deferred(slot)) => Fate::Promised { until, slot },
+                (Some(_), Outcome::Unanswered) => Fate::Failed(UNANSWERED),
+                (None, _) => {
+                    output.truncate(mark); // an answer given before a panic is not to be trusted
+                    Fate::Failed(PANICKED)
+                }
+            };
+            return self.exchanged(fate, context, turn);
+        }
     }
 
     /// The bytes to be written now; empty when there are none.

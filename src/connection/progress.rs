@@ -17,6 +17,7 @@ use crate::buffer::Buffer;
 use crate::http::{
     self, Framing, Method, ParseError, Progress, Response, ResponseContext, Status, Version,
 };
+use crate::time::Tick;
 
 /// For answers to what is not, or not yet, a whole request.
 pub(super) const NO_REQUEST: ResponseContext = ResponseContext {
@@ -38,32 +39,112 @@ const CLOSE_AT_ONCE_BYTES_MAX: usize = 16 * 1024;
 /// What a state did: `None` when it became another one, which is to be polled.
 type Polled = Option<Step>;
 
+/// What the bytes held begin with.
+pub(super) enum Look {
+    /// A whole request without a body.
+    Request,
+    /// A whole head that announces a body.
+    Body(Framing),
+    /// Less than a head.
+    Partial,
+    /// More than is to be looked at now: enough was done in this turn, or enough is waiting to be
+    /// written.
+    Enough,
+    /// Nothing that is given to a service.
+    Refused(ParseError),
+    Tunnel,
+}
+
+/// Looks for the next whole head, with `waiting` bytes of answers not written yet.
+#[inline(always)]
+pub(super) fn look(input: &mut Input, waiting: usize, turn: &Turn<'_>) -> Look {
+    if input.is_empty() {
+        return Look::Partial;
+    }
+    if turn.requests_left == 0 || waiting >= turn.config.output_bytes_high {
+        return Look::Enough;
+    }
+    match input.parse_head(&turn.config.limits) {
+        Ok(Progress::Partial) => Look::Partial,
+        Ok(Progress::Complete) if input.head().method() == Method::Connect => Look::Tunnel,
+        Ok(Progress::Complete) => match input.head().framing() {
+            Framing::None => Look::Request,
+            framing => Look::Body(framing),
+        },
+        Err(error) => Look::Refused(error),
+    }
+}
+
+/// What became of a request that was given to the service.
+pub(super) enum Fate {
+    /// Answered, and nothing else is held.
+    Only,
+    /// Answered; there are bytes behind it.
+    Answered,
+    /// Answered, and no other will be.
+    Last,
+    Promised {
+        until: Tick,
+        slot: Arc<Slot>,
+    },
+    Failed(Failure),
+}
+
 impl Connection {
     /// Idle or Head: looks for the next whole head among the bytes held.
-    #[inline]
+    #[inline(always)]
     pub(super) fn poll_head(&mut self, turn: &mut Turn<'_>) -> Polled {
         let waiting = self.output.as_deref().map_or(0, Buffer::len);
-        let Some(input) = self.input.as_deref_mut().filter(|held| !held.is_empty()) else {
+        let Some(input) = self.input.as_deref_mut() else {
             return self.want_bytes(turn);
         };
-        if turn.requests_left == 0 || waiting >= turn.config.output_bytes_high {
-            return self.pause(turn);
-        }
-        match input.parse_head(&turn.config.limits) {
-            Ok(Progress::Partial) => return self.want_bytes(turn),
-            Ok(Progress::Complete) => {}
-            Err(error) => return self.refuse(error, turn),
-        }
-        if input.head().method() == Method::Connect {
-            return self.fail(NO_TUNNELS, NO_REQUEST, turn);
-        }
-        match input.head().framing() {
-            Framing::None => self.request_is_whole(turn),
-            framing => {
+        match look(input, waiting, turn) {
+            Look::Request => self.request_is_whole(turn),
+            Look::Partial => self.want_bytes(turn),
+            Look::Body(framing) => {
                 input.begin_body(framing);
                 self.body_is_announced(turn)
             }
+            Look::Enough => self.pause(turn),
+            Look::Refused(error) => self.refuse(error, turn),
+            Look::Tunnel => self.fail(NO_TUNNELS, NO_REQUEST, turn),
         }
+    }
+
+    /// The service was given the request and is done with it; what it answered is in the output.
+    #[inline(always)]
+    pub(super) fn exchanged(
+        &mut self,
+        fate: Fate,
+        context: ResponseContext,
+        turn: &mut Turn<'_>,
+    ) -> Step {
+        if let Fate::Only = fate {
+            self.settle_input(turn.pools);
+            self.write_then(Then::Head, turn);
+            return Step::Write;
+        }
+        self.exchanged_otherwise(fate, context, turn);
+        self.poll_in_full(turn)
+    }
+
+    #[inline(never)]
+    fn exchanged_otherwise(&mut self, fate: Fate, context: ResponseContext, turn: &mut Turn<'_>) {
+        self.settle_input(turn.pools);
+        let _ = match fate {
+            Fate::Only | Fate::Answered => self.enter_idle(turn),
+            Fate::Last => self.answered(context, turn),
+            Fate::Promised { until, slot } => {
+                self.state = State::Waiting {
+                    until,
+                    slot,
+                    context,
+                };
+                self.settle_output(turn.pools);
+                None
+            }
+            Fate::Failed(failure) => self.fail(failure, context, turn),
+        };
     }
 
     /// The end of a head that announces a body. One that is too long was refused with the head.
@@ -256,7 +337,7 @@ impl Connection {
     }
 
     #[inline]
-    fn enter_idle(&mut self, turn: &Turn<'_>) -> Polled {
+    pub(super) fn enter_idle(&mut self, turn: &Turn<'_>) -> Polled {
         self.state = State::Idle {
             until: turn.now.after(turn.config.deadlines.idle),
         };
@@ -303,7 +384,7 @@ impl Connection {
     }
 
     /// Gives the input buffer back unless there are bytes in it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn settle_input(&mut self, pools: &mut Pools) {
         if let Some(input) = self.input.take_if(|input| input.is_empty()) {
             pools.give_input(input);
@@ -311,17 +392,10 @@ impl Connection {
     }
 
     /// Gives the output buffer back unless there are bytes in it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn settle_output(&mut self, pools: &mut Pools) {
         if let Some(output) = self.output.take_if(|output| output.is_empty()) {
             pools.give_output(output);
-        }
-    }
-
-    /// Takes back what was said behind the first `len` bytes of output.
-    pub(super) fn forget_output(&mut self, len: usize) {
-        if let Some(output) = self.output.as_deref_mut() {
-            output.truncate(len);
         }
     }
 }

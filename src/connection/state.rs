@@ -21,6 +21,7 @@ use crate::time::Tick;
 ///    └── head whole, no body ──> Ready
 ///
 ///  Idle, Body ── there is output and no whole request ──> Writing ── written ──> Idle, Body
+///  Ready ── answered, and nothing else is held ──────────> Writing ── written ──> Idle
 ///
 ///  Ready, Waiting, Held ── answered last ──┐             written
 ///                                          ├──> Writing ─────────> Lingering ──> Closed
@@ -28,8 +29,9 @@ use crate::time::Tick;
 ///                                                  └── written, nothing to await ───┘
 /// ```
 ///
-/// Accept begins in Head; a drain sends Idle to Lingering. Every state can end in Closed at once: by its deadline if there is no
-/// answer to give, by the client's end between messages, by a reset, or by force.
+/// Accept begins in Head; a drain sends Idle to Lingering. Every state can end in Closed at once: by
+/// its deadline if there is no answer to give, by the client's end between messages, by a reset, or
+/// by force.
 #[derive(Debug)]
 pub(super) enum State {
     /// Between two messages. Nothing of the next one has come, or it is not looked at yet.

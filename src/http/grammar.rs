@@ -1,11 +1,11 @@
-//! The grammar of single octets, and the scan that everything else rests on.
+//! The grammar of single octets, by a table: the portable path beside the
+//! [block classifier](super::block), and what that leaves over.
 //!
-//! [`first_below_space`] is the block classifier: the one place where octets are looked at a block at
-//! a time, and so the one place to change when wider registers are to be used. Everything it
-//! passes over is text: no line end, no NUL, nothing that could end a line early for another
-//! reader. The classes of RFC 9110 and RFC 3986 that a field name, a target or a host need are
-//! bits of one table; these are short, and the table beats arithmetic on words up to some dozens of
-//! octets.
+//! The classes of RFC 9110 and RFC 3986 that a field name, a target or a host need are bits of one
+//! table. Runs are looked for by blocks where whole blocks are at hand, and octet by octet behind
+//! the last one.
+
+use super::block::{self, BLOCK};
 
 /// `tchar` (RFC 9110, 5.6.2).
 const TOKEN: u8 = 1;
@@ -14,7 +14,6 @@ const TOKEN: u8 = 1;
 const TARGET: u8 = 2;
 /// `unreserved / sub-delims` (RFC 3986, 2): a registered name but for percent-encoding.
 const HOST: u8 = 4;
-const DIGIT: u8 = 8;
 
 const CLASSES: [u8; 256] = classes();
 
@@ -27,9 +26,6 @@ const fn classes() -> [u8; 256] {
         }
         if octet.is_ascii_alphanumeric() {
             table[octet as usize] |= TOKEN | HOST;
-        }
-        if octet.is_ascii_digit() {
-            table[octet as usize] |= DIGIT;
         }
         octet += 1;
     }
@@ -61,63 +57,28 @@ pub(super) fn is_token(octets: &[u8]) -> bool {
 }
 
 /// The length of the request target in front of `octets`, as far as single octets tell.
-///
-/// Short ones, which do not pay for more, are looked up octet by octet, the rest word by word.
-#[inline(always)]
 pub(super) fn target_len(octets: &[u8]) -> usize {
-    let front = octets.first_chunk::<WORD>().map_or(octets, |front| front);
-    match run_len(front, TARGET) {
-        WORD => long_target_len(octets),
-        len => len,
-    }
-}
-
-#[inline(never)]
-fn long_target_len(octets: &[u8]) -> usize {
-    let len = word_run_len(octets, not_of_target);
-    len + run_len(octets.get(len..).unwrap_or_default(), TARGET)
+    block::target_len(octets).unwrap_or_else(|| {
+        let done = whole_blocks(octets);
+        done + run_len(&octets[done..], TARGET)
+    })
 }
 
 /// The length of the registered name in front of `octets`, without percent-encoded octets.
-#[inline(always)]
 pub(super) fn host_len(octets: &[u8]) -> usize {
     run_len(octets, HOST)
 }
 
-/// How many digits are in front of `octets`.
-#[inline(always)]
-pub(super) fn digits_len(octets: &[u8]) -> usize {
-    run_len(octets, DIGIT)
-}
-
-/// How many octets in front are followed by one that `others` marks in its word, or by less than
-/// a word.
-#[inline(always)]
-fn word_run_len(octets: &[u8], others: impl Fn(u64) -> u64) -> usize {
-    let mut rest = octets;
-    while let Some((chunk, behind)) = rest.split_first_chunk() {
-        let marks = others(u64::from_le_bytes(*chunk));
-        if marks != 0 {
-            return octets.len() - rest.len() + first(marks);
-        }
-        rest = behind;
-    }
-    octets.len() - rest.len()
+/// How many octets fill whole blocks.
+fn whole_blocks(octets: &[u8]) -> usize {
+    octets.len() / BLOCK * BLOCK
 }
 
 /// How many octets in front are of the class.
 #[inline(always)]
 fn run_len(octets: &[u8], class: u8) -> usize {
     let other = |&octet: &u8| CLASSES[octet as usize] & class == 0;
-    let mut rest = octets;
-    while let Some((four, behind)) = rest.split_first_chunk::<4>() {
-        if let Some(len) = four.iter().position(other) {
-            return octets.len() - rest.len() + len;
-        }
-        rest = behind;
-    }
-    let len = rest.iter().position(other).unwrap_or(rest.len());
-    octets.len() - rest.len() + len
+    octets.iter().position(other).unwrap_or(octets.len())
 }
 
 /// Whether `octet` is optional white space (RFC 9110, 5.6.3).
@@ -184,46 +145,19 @@ pub(super) fn first_control(octets: &[u8]) -> usize {
 }
 
 /// The index of the first control octet, HTAB included, or the length if there is none: of what
-/// ends a line, or may not be in one.
-///
-/// O(index): nothing but the rest of a block is read behind it, and decides nothing.
+/// ends a line, or may not be in one. O(index).
 #[inline(never)]
 pub(super) fn first_below_space(octets: &[u8]) -> usize {
-    let mut rest = octets;
-    while let Some((block, behind)) = rest.split_first_chunk() {
-        if has_control(block) {
-            return octets.len() - rest.len() + first_control_in(block);
-        }
-        rest = behind;
-    }
-    let len = word_run_len(rest, controls);
-    let tail = rest.get(len..).unwrap_or_default();
-    let tail_len = tail.iter().position(u8::is_ascii_control);
-    octets.len() - rest.len() + len + tail_len.unwrap_or(tail.len())
+    block::text_len(octets).unwrap_or_else(|| {
+        let done = whole_blocks(octets);
+        let tail = &octets[done..];
+        let control = tail.iter().position(u8::is_ascii_control);
+        done + control.unwrap_or(tail.len())
+    })
 }
 
-/// Without a branch within the block, which lets the compiler use vectors.
-#[inline(always)]
-fn has_control(block: &[u8; BLOCK]) -> bool {
-    let control = |found, &octet: &u8| found | (octet < 0x20) | (octet == 0x7f);
-    block.iter().fold(false, control)
-}
-
-/// The same for a block that has one.
-#[inline(always)]
-fn first_control_in(block: &[u8; BLOCK]) -> usize {
-    let [low, high] = [word(&block[..WORD]), word(&block[WORD..])].map(controls);
-    if low != 0 {
-        return first(low);
-    }
-    WORD + first(high)
-}
-
-/// In octets; as many as pay for a vector loop.
-const BLOCK: usize = 16;
-/// How many octets the classifier takes at once.
+/// How many octets are compared at once.
 const WORD: usize = size_of::<u64>();
-const HIGH_BITS: u64 = u64::from_le_bytes([0x80; WORD]);
 
 /// A word of this octet.
 #[inline]
@@ -236,43 +170,12 @@ fn word(chunk: &[u8]) -> u64 {
     u64::from_le_bytes(chunk.try_into().expect("chunks have the size of a word"))
 }
 
-/// The high bit of each control octet; only the lowest one counts.
-#[inline(always)]
-fn controls(word: u64) -> u64 {
-    below(word, 0x20) | equal(word, 0x7f)
-}
-
-/// The high bit of each octet below `bound` (at most 0x80). Octets above the first one found may
-/// be marked without reason, as the subtraction borrows from them.
-#[inline]
-fn below(word: u64, bound: u8) -> u64 {
-    word.wrapping_sub(every(bound)) & !word & HIGH_BITS
-}
-
-/// The high bit of each octet equal to `octet`, with the same reservation.
-#[inline]
-fn equal(word: u64, octet: u8) -> u64 {
-    below(word ^ (every(octet)), 1)
-}
-
-/// The high bit of each octet that no target has; only the lowest one counts.
-#[inline(always)]
-fn not_of_target(word: u64) -> u64 {
-    below(word, 0x21) | equal(word, b'#') | equal(word, 0x7f) | (word & HIGH_BITS)
-}
-
-/// The index of the lowest octet marked, [`WORD`] if there is none.
-#[inline]
-fn first(marks: u64) -> usize {
-    marks.trailing_zeros() as usize / 8
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_classifier_finds_what_a_search_octet_by_octet_finds() {
+    fn scans_with_and_without_blocks_end_where_a_search_octet_by_octet_ends() {
         for length in 0..40 {
             for at in 0..length {
                 for octet in 0..=255 {
@@ -282,8 +185,6 @@ mod tests {
                     let control = |&o: &u8| o.is_ascii_control() && o != b'\t';
                     let naive = octets.iter().position(control).unwrap_or(length);
                     assert_eq!(first_control(&octets), naive, "{octets:x?}");
-                    assert_eq!(token_len(&octets), run_len(&octets, TOKEN), "{octets:x?}");
-                    assert_eq!(host_len(&octets), run_len(&octets, HOST), "{octets:x?}");
                     assert_eq!(target_len(&octets), run_len(&octets, TARGET), "{octets:x?}");
                 }
             }

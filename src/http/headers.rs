@@ -6,9 +6,9 @@
 //! refused when it does.
 
 use super::ParseError;
-use super::authority;
+use super::block;
 use super::framing::TransferCoding;
-use super::grammar::{decimal, first_below_space, folds_to, is_blank, token_len, trim};
+use super::grammar::{decimal, folds_to, is_blank, token_len, trim};
 use super::head::{FieldSpan, Span};
 
 pub(super) const LINE_END: &[u8; 2] = b"\r\n";
@@ -22,18 +22,18 @@ pub(super) struct Field<'b> {
     pub span: FieldSpan,
 }
 
-/// Reads the line in front of `octets` if it is whole and as nearly all are: a field without HTAB
-/// and control octets, one SP before its value. Returns it with its length, line end included.
+/// Reads the line of `text_len` octets in front of `octets`, which is text, if it is as nearly all
+/// are: a plain name and one SP before a value.
 ///
 /// Of any other it says nothing: that is for the line machine and [`parse`], which would say the
 /// same of this one.
 #[inline(always)]
-pub(super) fn parse_plain(octets: &[u8], start: usize) -> Option<(Field<'_>, usize)> {
-    let (name, rest) = split_name(octets)?;
-    let rest = rest.strip_prefix(b" ")?;
-    let (value, behind) = rest.split_at_checked(first_below_space(rest))?;
-    let is_trimmed = value.first() != Some(&b' ') && value.last() != Some(&b' ');
-    if !is_trimmed || behind.first_chunk() != Some(LINE_END) {
+pub(super) fn parse_plain(octets: &[u8], text_len: usize, start: usize) -> Option<Field<'_>> {
+    let name_len = block::plain_name_len(octets).filter(|&len| len > 0)?;
+    let line = octets.get(..text_len)?;
+    let (name, rest) = line.split_at_checked(name_len)?;
+    let value = rest.strip_prefix(b": ")?;
+    if value.first() == Some(&b' ') || value.last() == Some(&b' ') {
         return None;
     }
     let value_start = name.len() + ": ".len();
@@ -41,19 +41,20 @@ pub(super) fn parse_plain(octets: &[u8], start: usize) -> Option<(Field<'_>, usi
         name: Span::at(start, name.len()),
         value: Span::at(start + value_start, value.len()),
     };
-    let len = value_start + value.len() + LINE_END.len();
-    Some((Field { name, value, span }, len))
+    Some(Field { name, value, span })
 }
 
-/// The same for `Host` with a [plain authority](authority::plain_len).
+/// Reads the line in front of `octets` if it is `Host` with a [plain
+/// authority](block::plain_authority_len). Returns it with its length, line end included.
 #[inline(always)]
 pub(super) fn parse_plain_host(octets: &[u8], start: usize) -> Option<(FieldSpan, usize)> {
     let (name, rest) = octets.split_first_chunk::<4>()?;
-    let rest = rest
-        .strip_prefix(b": ")
-        .filter(|_| folds_to(name, b"host"))?;
-    let len = authority::plain_len(rest);
-    if len == 0 || rest.get(len..)?.first_chunk() != Some(LINE_END) {
+    let (separator, rest) = rest.split_first_chunk()?;
+    if !folds_to(name, b"host") || separator != b": " {
+        return None;
+    }
+    let len = block::plain_authority_len(rest)?;
+    if rest.get(len..)?.first_chunk() != Some(LINE_END) {
         return None;
     }
     let span = FieldSpan {
@@ -104,7 +105,7 @@ impl<'b> Field<'b> {
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct FieldFacts {
     pub host: Option<Span>,
-    /// The host is [plain](authority::plain_len) and so valid.
+    /// The host is [plain](block::plain_authority_len) and so valid.
     pub host_is_plain: bool,
     /// Any of the fields below was there.
     pub any_other: bool,
@@ -133,6 +134,12 @@ impl FieldFacts {
     pub fn note(&mut self, field: &Field<'_>) -> Result<(), ParseError> {
         let first = field.name.first().map_or(0, |letter| letter | 0x20);
         match (field.name.len(), first) {
+            // What nearly every client says; in 1.1 it changes nothing. Values have no octet that
+            // folds to a hyphen by mistake.
+            (10, b'c') if folds_to(field.value, b"keep-alive") => {
+                self.keep_alive |= folds_to(field.name, b"connection");
+                Ok(())
+            }
             (4, b'h') | (6, b'e') | (7, b'u') | (10 | 14, b'c') | (17, b't') => {
                 self.note_known(field.name, field.value, field.span.value)
             }
@@ -155,7 +162,7 @@ impl FieldFacts {
         Ok(())
     }
 
-    /// Takes note of a `Host` with a [plain authority](authority::plain_len).
+    /// Takes note of a `Host` with a [plain authority](block::plain_authority_len).
     #[inline(always)]
     pub fn note_plain_host(&mut self, span: Span) -> Result<(), ParseError> {
         self.host_is_plain = true;
@@ -194,11 +201,6 @@ impl FieldFacts {
     /// Options are a list, over all lines; empty and unknown elements are ignored (RFC 9110,
     /// 5.6.1.2 and 7.6.1).
     fn note_connection(&mut self, value: &[u8]) {
-        // Alone, as nearly always. Values have no octet that folds to a hyphen by mistake.
-        if folds_to(value, b"keep-alive") {
-            self.keep_alive = true;
-            return;
-        }
         for option in value.split(|&octet| octet == b',').map(trim) {
             match option.len() {
                 5 => self.close |= option.eq_ignore_ascii_case(b"close"),

@@ -58,6 +58,7 @@
 //! Slow and silent clients are held off by deadlines, not here.
 
 mod authority;
+mod block;
 mod body;
 mod chunk;
 mod date;

@@ -1,6 +1,7 @@
 //! The request line: method, target, version, one SP between them (RFC 9112, 3).
 
 use super::authority::Authority;
+use super::block;
 use super::grammar::{target_len, token_len};
 use super::head::Span;
 use super::{Limits, Method, ParseError, Version};
@@ -50,7 +51,7 @@ pub(super) fn too_long(line: &[u8], limits: &Limits) -> ParseError {
 }
 
 /// Reads the line in front of `octets` if it is whole and as nearly all are: with a path for a
-/// target, of HTTP/1.1. Returns it with its length.
+/// target, of HTTP/1.1. Returns it with its length, line end included.
 ///
 /// Of any other it says nothing: that is for the line machine and [`parse`], which would say the
 /// same of this one.
@@ -62,7 +63,7 @@ pub(super) fn parse_plain(
 ) -> Option<(RequestLine, usize)> {
     let (method, method_len) = method(octets).ok()?;
     let rest = octets.get(method_len + 1..)?;
-    let target_len = target_len(rest);
+    let target_len = block::target_len(rest)?;
     let is_path = rest.first() == Some(&b'/') && method != Method::Connect;
     let tail = rest.get(target_len..)?.first_chunk();
     if !is_path || tail != Some(HTTP_11_TAIL) || target_len > limits.target_bytes_max as usize {

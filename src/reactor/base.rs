@@ -21,6 +21,8 @@ pub(super) struct Base {
     pub(super) kernel: Kernel,
     /// The monotonic clock, cached at the start of the turn; never less than before.
     nanos: u64,
+    /// The same as a tick, rounded up.
+    now: Tick,
     /// By descriptor number, the slot that registered it last: a source may close its descriptor
     /// early, and the number may be another's by the time it is deregistered.
     watchers: Vec<u32>,
@@ -68,6 +70,7 @@ impl Base {
         Ok(Base {
             kernel,
             nanos,
+            now: Tick(nanos.div_ceil(NANOS_PER_TICK)),
             watchers: Vec::new(),
             timers: Timers::new(Tick(nanos / NANOS_PER_TICK)),
             signals: None,
@@ -87,7 +90,7 @@ impl Base {
     /// The present tick, rounded up: what deadlines are counted from.
     #[inline]
     pub(super) fn now(&self) -> Tick {
-        Tick(self.nanos.div_ceil(NANOS_PER_TICK))
+        self.now
     }
 
     /// The present tick, rounded down: what deadlines are due by.
@@ -113,6 +116,7 @@ impl Base {
     pub(super) fn refresh(&mut self) -> u64 {
         let before = self.nanos;
         self.nanos = self.kernel.nanos().max(before);
+        self.now = Tick(self.nanos.div_ceil(NANOS_PER_TICK));
         self.nanos - before
     }
 

@@ -165,10 +165,10 @@ impl<S: 'static> Core<S> {
         if let Some(watched) = facts.fd {
             self.base.unwatch(watched, token);
         }
-        if facts.has_signals {
-            if let Some(signals) = &mut self.base.signals {
-                signals.unsubscribe(token);
-            }
+        if facts.has_signals
+            && let Some(signals) = &mut self.base.signals
+        {
+            signals.unsubscribe(token);
         }
     }
 

@@ -27,7 +27,7 @@ impl<S: 'static> Core<S> {
         };
         self.base.metrics.events += 1;
         let name = source.name();
-        let sampled = self.base.metrics.events % SAMPLE_EVERY == 0;
+        let sampled = self.base.metrics.events.is_multiple_of(SAMPLE_EVERY);
         let began = if sampled { self.base.kernel.nanos() } else { 0 };
         let mut cx = Context { core: self, token };
         let next = catch_unwind(AssertUnwindSafe(|| source.handle(event, state, &mut cx)));

@@ -84,11 +84,11 @@ impl Remote {
         }
         woken.push(target);
         drop(woken);
-        if !self.pending.swap(true, Ordering::SeqCst) {
-            if let Some(eventfd) = &self.eventfd {
-                // It fails only when the descriptor is gone, and then there is nobody to wake.
-                let _ = eventfd.wake();
-            }
+        if !self.pending.swap(true, Ordering::SeqCst)
+            && let Some(eventfd) = &self.eventfd
+        {
+            // It fails only when the descriptor is gone, and then there is nobody to wake.
+            let _ = eventfd.wake();
         }
     }
 }

@@ -45,13 +45,6 @@ const MARKS: Readiness = Readiness::READ_CLOSED.union(Readiness::PRIORITY);
 /// Bytes one connection may write in one turn, before others get theirs.
 const WRITE_PER_TURN: usize = 256 * 1024;
 
-/// How an attempt to read or write left the socket.
-enum Socket {
-    /// It may have more.
-    Open,
-    Blocked,
-}
-
 /// What a request is answered with.
 struct Unit<'a, 'c, S, V> {
     service: &'a mut V,
@@ -150,100 +143,111 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
 
     fn drive_until_blocked(&mut self, turn: &mut Turn<'_>, unit: &mut Unit<'_, '_, S, V>) -> Next {
         let mut written = 0;
+        let mut step = self.connection.poll(turn);
         loop {
-            let socket = match self.connection.poll(turn) {
+            let went_on = match step {
                 Step::Read => self.read(turn),
+                Step::Request => Some(self.answer(turn, unit)),
                 Step::Write if written >= WRITE_PER_TURN => return Next::Again,
                 Step::Write => self.write(turn, &mut written),
-                Step::Request => {
-                    self.answer(turn, unit);
-                    Socket::Open
-                }
                 Step::Shutdown => {
                     let _ = self.stream.shutdown_write(); // it fails if the client is gone: as well
-                    Socket::Open
+                    Some(self.connection.poll(turn))
                 }
-                Step::Wait if self.ready.intersects(GONE) => {
-                    self.connection.handle_reset(turn.pools);
-                    Socket::Open
-                }
-                Step::Wait => Socket::Blocked,
+                Step::Wait if self.ready.intersects(GONE) => Some(self.reset(turn)),
+                Step::Wait => None,
                 Step::Again => return Next::Again,
                 Step::Close(reason) => {
                     self.end = reason;
                     return Next::Close;
                 }
             };
-            if matches!(socket, Socket::Blocked) {
-                return Next::Until(self.connection.deadline());
+            match went_on {
+                Some(next) => step = next,
+                None => return Next::Until(self.connection.deadline()),
             }
         }
     }
 
-    #[inline]
-    fn answer(&mut self, turn: &mut Turn<'_>, unit: &mut Unit<'_, '_, S, V>) {
+    #[inline(always)]
+    fn answer(&mut self, turn: &mut Turn<'_>, unit: &mut Unit<'_, '_, S, V>) -> Step {
         let Unit {
             service,
             state,
             metrics,
             cx,
         } = unit;
-        metrics.requests += 1;
         let waker = || promise(cx);
         self.connection.answer(turn, &waker, |request, reply| {
+            metrics.requests += 1;
             let answered = call(*service, request, reply, state);
             metrics.panics += u64::from(answered.is_none());
             answered
-        });
+        })
     }
 
-    #[inline]
-    fn read(&mut self, turn: &mut Turn<'_>) -> Socket {
+    /// Reads once. Gives the next step, or `None` when the socket has nothing now.
+    #[inline(always)]
+    fn read(&mut self, turn: &mut Turn<'_>) -> Option<Step> {
         if !self.ready.is_readable() {
-            return Socket::Blocked;
+            return None;
         }
         let space = self.connection.input_space(turn.pools);
         let room = space.len();
         match self.stream.read(space) {
-            Ok(0) => self.connection.handle_eof(turn.pools),
-            Ok(len) => {
+            Ok(len) if len > 0 => {
                 if len < room
                     && self.short_read == ShortRead::Empties
                     && !self.ready.intersects(MARKS)
                 {
                     self.ready = self.ready.without(Readiness::READABLE);
                 }
-                self.connection.handle_input(len, turn);
+                Some(self.connection.handle_input(len, turn))
+            }
+            other => self.read_nothing(&other, turn),
+        }
+    }
+
+    #[cold]
+    fn read_nothing(&mut self, result: &io::Result<usize>, turn: &mut Turn<'_>) -> Option<Step> {
+        match result {
+            Ok(_) => {
+                self.connection.handle_eof(turn.pools);
+                Some(self.connection.poll(turn))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let used_up = Readiness::READABLE.union(MARKS).union(Readiness::ERROR);
                 self.ready = self.ready.without(used_up);
-                return Socket::Blocked;
+                None
             }
-            Err(_) => self.connection.handle_reset(turn.pools),
+            Err(_) => Some(self.reset(turn)),
         }
-        Socket::Open
     }
 
-    #[inline]
-    fn write(&mut self, turn: &mut Turn<'_>, written: &mut usize) -> Socket {
+    /// Writes once. Gives the next step, or `None` when the socket takes nothing now.
+    #[inline(always)]
+    fn write(&mut self, turn: &mut Turn<'_>, written: &mut usize) -> Option<Step> {
         if !self.ready.is_writable() {
-            return Socket::Blocked;
+            return None;
         }
         match self.stream.write(self.connection.output()) {
             Ok(len) => {
                 *written += len;
-                self.connection.handle_written(len, turn);
+                Some(self.connection.handle_written(len, turn))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.ready = self
-                    .ready
-                    .without(Readiness::WRITABLE.union(Readiness::ERROR));
-                return Socket::Blocked;
+                let used_up = Readiness::WRITABLE.union(Readiness::ERROR);
+                self.ready = self.ready.without(used_up);
+                None
             }
-            Err(_) => self.connection.handle_reset(turn.pools),
+            Err(_) => Some(self.reset(turn)),
         }
-        Socket::Open
+    }
+
+    #[cold]
+    fn reset(&mut self, turn: &mut Turn<'_>) -> Step {
+        self.connection.handle_reset(turn.pools);
+        self.connection.poll(turn)
     }
 
     /// Counts the end, and lets in whoever waits for room.

@@ -129,6 +129,13 @@ impl Trace {
         self.drive()
     }
 
+    /// The service completes its oldest promise, to be given `millis` later.
+    pub fn sends_after(&mut self, millis: u64, text: &'static str) -> &mut Self {
+        let deferred = self.deferred.remove(0);
+        deferred.send_after(Span::from_millis(millis), Response::text(text));
+        self.drive()
+    }
+
     /// The oldest deferred answer is sent.
     pub fn sends(&mut self, body: &'static str) -> &mut Self {
         self.deferred.remove(0).send(Response::text(body));
@@ -198,46 +205,42 @@ impl Trace {
             self.arrows.insert((self.seen, state));
             self.seen = state;
         };
+        note(connection);
+        let mut step = connection.poll(&mut turn);
         loop {
             note(connection);
-            let step = connection.poll(&mut turn);
-            note(connection);
             self.last_step = Some(step);
-            match step {
+            step = match step {
                 Step::Read if !self.unread.is_empty() => {
-                    read(connection, &mut turn, &mut self.unread);
+                    read(connection, &mut turn, &mut self.unread)
                 }
                 Step::Read if self.eof => {
                     let _ = connection.input_space(turn.pools);
                     connection.handle_eof(turn.pools);
+                    connection.poll(&mut turn)
                 }
-                Step::Read => {
-                    connection.handle_blocked(turn.pools);
-                    return Some(step);
-                }
-                Step::Write => {
+                Step::Write if self.takes > 0 => {
                     let len = connection.output().len().min(self.takes);
-                    if len == 0 {
-                        connection.handle_blocked(turn.pools);
-                        return Some(step);
-                    }
                     self.taken.extend_from_slice(&connection.output()[..len]);
                     if self.takes != usize::MAX {
                         self.takes -= len;
                     }
                     self.writes += 1;
-                    connection.handle_written(len, &mut turn);
+                    connection.handle_written(len, &mut turn)
                 }
                 Step::Request => {
-                    self.served += 1;
-                    let wake = || counting(&self.wakes);
+                    let (served, wake) = (&mut self.served, || counting(&self.wakes));
                     let (deferred, stale) = (&mut self.deferred, &mut self.stale);
                     connection.answer(&mut turn, &wake, |request, reply| {
+                        *served += 1;
                         serve(request, reply, deferred, stale)
-                    });
+                    })
                 }
-                Step::Shutdown => self.shutdowns += 1,
-                Step::Wait | Step::Again => {
+                Step::Shutdown => {
+                    self.shutdowns += 1;
+                    connection.poll(&mut turn)
+                }
+                Step::Read | Step::Write | Step::Wait | Step::Again => {
                     connection.handle_blocked(turn.pools);
                     return Some(step);
                 }
@@ -250,12 +253,12 @@ impl Trace {
     }
 }
 
-fn read(connection: &mut Connection, turn: &mut Turn<'_>, unread: &mut Vec<u8>) {
+fn read(connection: &mut Connection, turn: &mut Turn<'_>, unread: &mut Vec<u8>) -> Step {
     let space = connection.input_space(turn.pools);
     let len = space.len().min(unread.len());
     space[..len].copy_from_slice(&unread[..len]);
     unread.drain(..len);
-    connection.handle_input(len, turn);
+    connection.handle_input(len, turn)
 }
 
 fn counting(wakes: &Arc<AtomicUsize>) -> Box<dyn Wake> {
