@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use trace::{DEFER, HELLO, Trace, get};
 use trine::connection::CloseReason;
+use trine::time::Tick;
 
 #[test]
 fn an_idle_connection_closes_silently_75_s_after_the_last_answer_was_written() {
@@ -155,25 +156,56 @@ fn a_slow_service_is_answered_504_after_30_s_and_its_late_answer_meets_nobody() 
 }
 
 #[test]
-fn a_client_that_never_reads_is_reset_after_5_s() {
+fn a_client_that_never_reads_is_reset_after_60_s() {
     assert!(CloseReason::WriteTimeout.resets());
     let mut trace = Trace::new();
     trace.takes(0).at(1_000).reads(HELLO).is("writing");
-    trace.at(6_000).expires().closes(CloseReason::WriteTimeout);
+    trace.at(61_000).expires().closes(CloseReason::WriteTimeout);
     assert_eq!(trace.shutdowns, 0);
 }
 
 #[test]
 fn a_client_that_reads_500_bytes_a_second_gets_its_answer() {
     let mut trace = Trace::new();
-    trace.takes(0).reads(get("/big?9900"));
+    trace.takes(0).reads(get("/big?119000"));
     for window in 1..4 {
-        let end = window * 5_000;
-        trace.at(end - 1).takes(2_500);
+        let end = window * 60_000;
+        trace.at(end - 1).takes(30_000);
         trace.at(end).expires().lives();
     }
-    trace.at(19_999).takes(2_499).is("writing");
-    trace.at(20_000).expires().closes(CloseReason::WriteTimeout);
+    trace.at(239_999).takes(28_999).is("writing");
+    trace
+        .at(240_000)
+        .expires()
+        .closes(CloseReason::WriteTimeout);
+}
+
+/// A kernel that opens the window in steps of 64 KiB shows nothing of a client that takes 2 kB a
+/// second for half a minute.
+#[test]
+fn a_client_whose_kernel_takes_in_large_steps_gets_its_answer() {
+    let mut trace = Trace::new();
+    trace.takes(0).reads(get("/big?400000"));
+    for step in 1..6 {
+        let at = step * 33_000;
+        while trace.deadline() < Tick(at) {
+            let due = trace.deadline();
+            trace.at(due.0).expires().lives();
+        }
+        trace.at(at).takes(65_536).lives();
+    }
+}
+
+/// The driver counts what the client has taken before it lets the deadline judge.
+#[test]
+fn a_client_that_takes_the_last_bytes_in_the_moment_of_the_deadline_is_not_slow() {
+    let mut trace = Trace::new();
+    trace.takes(10).reads(HELLO).is("writing");
+    trace.at(60_000).takes(usize::MAX).lives().is("idle");
+    let mut last = Trace::new();
+    last.takes(10).reads("BAD\r\n").is("writing");
+    last.at(60_000).takes(usize::MAX).lives().is("lingering");
+    assert_eq!(last.shutdowns, 1);
 }
 
 #[test]
@@ -181,7 +213,7 @@ fn a_client_that_does_not_read_its_refusal_is_reset_too() {
     Trace::new()
         .takes(0)
         .reads("BAD\r\n")
-        .at(5_000)
+        .at(60_000)
         .expires()
         .closes(CloseReason::WriteTimeout);
 }

@@ -78,11 +78,7 @@ fn a_reset_ends_every_state_at_once() {
 }
 
 #[test]
-fn a_draining_server_closes_idle_and_silent_connections_at_once() {
-    Trace::new()
-        .drains()
-        .answers(&[])
-        .closes(CloseReason::Drained);
+fn a_draining_server_closes_idle_connections_at_once() {
     Trace::new()
         .reads(HELLO)
         .answers(&["200 hello"])
@@ -91,9 +87,38 @@ fn a_draining_server_closes_idle_and_silent_connections_at_once() {
         .is("lingering") // our end is said at once; its answer may still be on its way
         .ends_sending()
         .closes(CloseReason::Drained);
+}
+
+#[test]
+fn a_draining_server_hears_a_client_that_has_just_connected_for_a_quarter_of_a_second() {
+    Trace::new()
+        .drains()
+        .answers(&[])
+        .at(250)
+        .expires()
+        .answers(&[])
+        .closes(CloseReason::Drained);
     Trace::new()
         .reads("\r\n")
+        .at(1_000)
         .drains()
+        .at(1_250)
+        .expires()
+        .answers(&[])
+        .closes(CloseReason::Drained);
+    Trace::new()
+        .drains()
+        .at(249)
+        .reads(HELLO)
+        .answers(&["200 close hello"])
+        .ends_sending()
+        .closes(CloseReason::Drained);
+    // The deadline of the first head is not put off.
+    Trace::new()
+        .at(9_900)
+        .drains()
+        .at(10_000)
+        .expires()
         .closes(CloseReason::Drained);
 }
 

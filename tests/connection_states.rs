@@ -106,7 +106,7 @@ const LIVES: &[(Life, CloseReason)] = &[
         CloseReason::BadRequest,
     ),
     (
-        |it| it.takes(0).reads(HELLO).at(5_000).expires(),
+        |it| it.takes(0).reads(HELLO).at(60_000).expires(),
         CloseReason::WriteTimeout,
     ),
 ];

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use trine::connection::{CloseReason, Config};
+use trine::connection::{CloseReason, Config, Rate};
 use trine::time::Span;
 
 fn document(name: &str) -> String {
@@ -59,19 +59,18 @@ fn the_defaults_in_the_documents_are_those_of_the_code() {
         deadlines, limits, ..
     } = &config;
     let span = |span: Span| format!("{:?}", Duration::from(span)).replace('s', " s");
-    let rate = format!(
-        "{} bytes in each {}",
-        grouped(deadlines.body_rate.bytes_min.into()),
-        span(deadlines.body_rate.window)
-    );
-    assert_eq!(deadlines.body_rate, deadlines.write_rate);
+    let rate = |rate: Rate| {
+        let bytes = grouped(rate.bytes_min.into());
+        format!("{bytes} bytes in each {}", span(rate.window))
+    };
     let linger = (deadlines.linger, u64::from(config.linger_bytes_max));
     let said = [
         span(deadlines.head),
         span(deadlines.body),
         span(deadlines.handler),
         span(deadlines.idle),
-        rate,
+        rate(deadlines.body_rate),
+        rate(deadlines.write_rate),
         format!("{}, {}", span(linger.0), size(linger.1)),
         size(limits.head_bytes_max.into()),
         size(limits.target_bytes_max.into()),

@@ -148,6 +148,13 @@ fn expectations_wait_only_where_there_is_a_body_and_a_client_of_1_1() {
     assert!(expects(
         "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
     ));
+    // Empty elements of a list are no expectations (RFC 9110, 5.6.1.2).
+    assert!(expects(
+        "PUT / HTTP/1.1\r\nHost: a\r\nExpect: , 100-continue ,\r\nContent-Length: 1\r\n\r\n"
+    ));
+    assert!(!expects(
+        "PUT / HTTP/1.1\r\nHost: a\r\nExpect:\r\nContent-Length: 1\r\n\r\n"
+    ));
     assert!(!expects(
         "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n"
     ));

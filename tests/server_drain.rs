@@ -197,6 +197,52 @@ fn under_load_every_request_that_was_taken_is_answered() {
     assert_eq!(server.served(), answered, "requests the service was given");
 }
 
+/// Counted by the clients: nobody who connected and was not refused goes without an answer.
+#[test]
+fn a_request_on_each_connection_under_load_is_answered_or_never_connected() {
+    let mut server = Process::start(LONG);
+    let address = server.address;
+    let load = move || {
+        let mut answered = 0_u32;
+        while let Ok(stream) = std::net::TcpStream::connect(address) {
+            let mut client = Client::over(stream);
+            let answer = client.try_send(get("/")).then(|| client.answer_or_end());
+            let answer = answer.flatten().expect("connected, and not answered");
+            assert_eq!(answer.status, 200);
+            answered += 1;
+        }
+        answered
+    };
+    let threads: Vec<_> = (0..8).map(|_| thread::spawn(load)).collect();
+    thread::sleep(Duration::from_millis(150)); // some load
+    server.send(Signal::Term);
+    let answered = threads.into_iter().map(|thread| thread.join().unwrap());
+    let answered: u32 = answered.sum();
+    assert!(answered > 8, "{answered}");
+    assert_eq!(server.served(), answered);
+}
+
+/// Nothing is under way: a client that keeps its half open until the grace is over costs nobody
+/// anything.
+#[test]
+fn a_drain_in_which_only_lingering_connections_are_left_is_complete() {
+    let mut server = Process::start(Duration::from_millis(200)); // less than the linger
+    let mut idle = server.client();
+    assert_eq!(idle.get("/").status, 200);
+    server.send(Signal::Term);
+    idle.ends(End::Closed); // and it stays
+    assert!(server.status().success());
+    drop(idle);
+
+    let mut server = Process::start(LONG);
+    let mut idle = server.client();
+    assert_eq!(idle.get("/").status, 200);
+    server.send(Signal::Term);
+    idle.ends(End::Closed);
+    server.send(Signal::Term); // does not wait, and nothing is lost
+    assert!(server.status().success());
+}
+
 #[test]
 fn clients_in_the_kernels_queue_at_the_signal_are_answered() {
     let mut server = Process::start(LONG);

@@ -53,24 +53,29 @@ pub struct Deadlines {
     pub linger: Span,
     /// What the client must at least send of a body.
     pub body_rate: Rate,
-    /// What the client must at least take of answers that wait for it.
+    /// What the client must at least take of answers that wait for it. What the kernel has taken
+    /// for it counts.
     pub write_rate: Rate,
 }
 
 impl Default for Deadlines {
     fn default() -> Deadlines {
-        let slowest = Rate {
-            bytes_min: 2_500,
-            window: Span::from_secs(5),
-        };
         Deadlines {
             idle: Span::from_secs(75),
             head: Span::from_secs(10),
             body: Span::from_secs(60),
             handler: Span::from_secs(30),
             linger: Span::from_secs(2),
-            body_rate: slowest,
-            write_rate: slowest,
+            body_rate: Rate {
+                bytes_min: 2_500,
+                window: Span::from_secs(5),
+            },
+            // Kernels open the window in steps of up to 64 KiB: a client that takes some kB/s is
+            // seen to take nothing for many seconds, and then all at once.
+            write_rate: Rate {
+                bytes_min: 30_000,
+                window: Span::from_secs(60),
+            },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::close_reason::CloseReason;
 use super::deferred::Found;
+use super::input::Input;
 use super::pools::Pools;
 use super::progress::NO_REQUEST;
 use super::state::{State, Then};
@@ -116,11 +117,14 @@ impl Connection {
         }
         let deadlines = &turn.config.deadlines;
         let unanswered = self.unanswered_context();
+        let begun = self.input.as_deref().is_some_and(Input::has_begun);
+        let is_silent = self.input.as_deref().is_none_or(Input::is_empty);
         match &mut self.state {
             State::Idle { .. } => self.close(CloseReason::IdleTimeout, turn.pools),
-            State::Head { .. } if self.input.is_none() => {
-                self.close(CloseReason::NeverSpoke, turn.pools)
+            State::Head { .. } if !begun && self.quota == Quota::Draining => {
+                self.close(CloseReason::Drained, turn.pools)
             }
+            State::Head { .. } if is_silent => self.close(CloseReason::NeverSpoke, turn.pools),
             State::Head { .. } => self.fail(HEAD_TIMEOUT, unanswered, turn),
             State::Body { until, .. } if *until <= turn.now => {
                 self.fail(BODY_TIMEOUT, unanswered, turn)
@@ -168,23 +172,25 @@ impl Connection {
         self.end(CloseReason::PeerReset, pools);
     }
 
-    /// The server does not wait any longer.
-    pub fn handle_abort(&mut self, pools: &mut Pools) {
-        self.end(CloseReason::Forced, pools);
+    /// The server does not wait any longer. Returns the reason of the end, which is an earlier one
+    /// if the connection was ending already.
+    pub fn handle_abort(&mut self, pools: &mut Pools) -> CloseReason {
+        self.end(CloseReason::Forced, pools)
     }
 
     /// Closes for `reason`, unless a reason stands already.
-    fn end(&mut self, reason: CloseReason, pools: &mut Pools) {
+    fn end(&mut self, reason: CloseReason, pools: &mut Pools) -> CloseReason {
         let reason = match self.state {
             State::Closed { reason } | State::Lingering { reason, .. } => reason,
             _ => reason,
         };
         self.close(reason, pools);
+        reason
     }
 
     /// For an answer of ours to what the service was not given: HEAD gets no content even so.
     pub(super) fn unanswered_context(&self) -> ResponseContext {
-        let head = self.input.as_deref().map(super::input::Input::head);
+        let head = self.input.as_deref().map(Input::head);
         ResponseContext {
             head_only: head.is_some_and(|head| head.method() == Method::Head),
             ..NO_REQUEST

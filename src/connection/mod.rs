@@ -20,7 +20,7 @@
 //! | body | 60 s, and 2,500 bytes in each 5 s | end of the head | 408 |
 //! | ready, waiting | 30 s | request given out | 504; a late answer meets nobody |
 //! | held | what the service chose | answer noticed | the answer |
-//! | writing | 2,500 bytes taken in each 5 s | begin of writing | reset |
+//! | writing | 30,000 bytes taken in each 60 s | begin of writing | reset |
 //! | lingering | 2 s, 64 KiB | our half shut | close |
 //!
 //! Invariant: between calls an input or output buffer is held only if there are bytes in it,
@@ -248,6 +248,12 @@ impl Connection {
             self.state,
             State::Idle { .. } | State::Head { .. } | State::Body { .. }
         )
+    }
+
+    /// Whether all that was to be said is said and taken: cutting it now loses nothing.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        matches!(self.state, State::Lingering { .. } | State::Closed { .. })
     }
 
     /// How many bytes of buffers it holds now, besides itself; none while idle.

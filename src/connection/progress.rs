@@ -17,7 +17,7 @@ use crate::buffer::Buffer;
 use crate::http::{
     self, Framing, Method, ParseError, Progress, Response, ResponseContext, Status, Version,
 };
-use crate::time::Tick;
+use crate::time::{Span, Tick};
 
 /// For answers to what is not, or not yet, a whole request.
 pub(super) const NO_REQUEST: ResponseContext = ResponseContext {
@@ -31,6 +31,10 @@ const TRUNCATED: Failure = Failure(Status::BAD_REQUEST, CloseReason::Truncated);
 /// send what is not HTTP (RFC 9110, 9.3.6).
 const NO_TUNNELS: Failure = Failure(Status::NOT_IMPLEMENTED, CloseReason::BadRequest);
 const ABANDONED: Failure = Failure(Status::INTERNAL_SERVER_ERROR, CloseReason::Abandoned);
+
+/// How long a draining server listens to a client that connected and has said nothing yet. A
+/// request and the connection it comes on are a round trip apart.
+const FIRST_WORDS: Span = Span::from_millis(250);
 
 /// In bytes: an answer that will be with a client that asked for the close before anything the
 /// client may send against its word.
@@ -202,8 +206,10 @@ impl Connection {
             (State::Idle { .. }, _) if self.quota == Quota::Draining => {
                 return self.after_writing(Then::Linger(CloseReason::Drained), turn);
             }
-            _ if !begun && self.quota == Quota::Draining => {
-                return self.close(CloseReason::Drained, turn.pools);
+            // It was just accepted, and its first request may be on its way.
+            (State::Head { until }, _) if !begun && self.quota == Quota::Draining => {
+                let until = (*until).min(turn.now.after(FIRST_WORDS));
+                self.state = State::Head { until };
             }
             _ => {}
         }

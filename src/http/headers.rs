@@ -189,13 +189,16 @@ impl FieldFacts {
         }
     }
 
+    /// A list, over all lines; empty elements are ignored (RFC 9110, 5.6.1.2 and 10.1.1).
     fn note_expect(&mut self, value: &[u8]) {
-        let known = value.eq_ignore_ascii_case(b"100-continue") && self.expect != Expect::Unknown;
-        self.expect = if known {
-            Expect::Continue
-        } else {
-            Expect::Unknown
-        };
+        let expectations = value.split(|&octet| octet == b',').map(trim);
+        for expectation in expectations.filter(|expectation| !expectation.is_empty()) {
+            let is_known = expectation.eq_ignore_ascii_case(b"100-continue");
+            self.expect = match (is_known, self.expect) {
+                (true, Expect::Nothing | Expect::Continue) => Expect::Continue,
+                _ => Expect::Unknown,
+            };
+        }
     }
 
     /// Options are a list, over all lines; empty and unknown elements are ignored (RFC 9110,

@@ -25,7 +25,7 @@ const WAKER: Token = Token::from_bits(2 << 32 | u32::MAX as u64);
 pub(super) const SIGNALS: Token = Token::from_bits(3 << 32 | u32::MAX as u64);
 
 /// How many events one wait can bring. The kernel keeps the rest, first come first served.
-const EVENTS_PER_WAIT: usize = 1024;
+pub(super) const EVENTS_PER_WAIT: usize = 1024;
 
 /// The farthest a timerfd is armed; a later deadline is looked at again then. (The kernel takes
 /// nanoseconds in an i64.)

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::core::Core;
 use super::metrics::SAMPLE_EVERY;
-use super::slot::Leaving;
+use super::slot::{Leaving, Slot};
 use super::source::{Event, EventSource, Next, Readiness, Removed};
 use crate::slab::Token;
 
@@ -124,14 +124,22 @@ impl<S: 'static> Core<S> {
         }
     }
 
-    /// Removes every source that is left.
-    pub(super) fn remove_all(&mut self, why: Removed, state: &mut S) {
+    /// Removes every source that is left, each for the reason that `why` gives it.
+    pub(super) fn remove_all(&mut self, why: fn(&Slot<S>) -> Removed, state: &mut S) {
         for index in 0..self.index_bound() {
-            if let Some(token) = self.token_at(index) {
+            let slot = self.token_at(index).and_then(|token| self.slots.get(token));
+            if let (Some(why), Some(token)) = (slot.map(why), self.token_at(index)) {
                 self.remove(token, why);
                 self.see_off(state);
             }
         }
+    }
+
+    /// How many sources a drain that is cut now leaves unfinished.
+    pub(super) fn unfinished(&self) -> usize {
+        let slots = (0..self.index_bound()).filter_map(|index| self.token_at(index));
+        let slots = slots.filter_map(|token| self.slots.get(token));
+        slots.filter(|slot| !slot.is_settled()).count()
     }
 
     #[cold]

@@ -22,6 +22,7 @@ use super::error::{Error, ErrorKind, InsertError, Result};
 use super::kernel::{Batch, Kernel, Specials};
 use super::metrics::Metrics;
 use super::signals::SignalEvent;
+use super::slot::Slot;
 use super::source::{Class, Event, EventSource, Removed};
 use crate::slab::Token;
 
@@ -35,6 +36,8 @@ const WOKEN_PER_TURN: usize = 1024;
 const BULK_PER_TURN: usize = 32;
 /// Sources told in one turn that the loop drains.
 const DRAINED_PER_TURN: u32 = 4096;
+/// Turns in a row in which deadlines may wait for the rest of the events: some 16,000 of them.
+const FULL_BATCHES_MAX: u32 = 16;
 
 /// An event loop with the state `S` of its program, which is lent to every source.
 ///
@@ -48,6 +51,8 @@ pub struct EventLoop<S> {
     woken: VecDeque<Token>,
     /// Scratch, kept for its capacity.
     arrived: Vec<(Token, SignalEvent)>,
+    /// Turns in a row that found as many events as one can.
+    full_batches: u32,
 }
 
 /// What a turn left behind.
@@ -78,6 +83,7 @@ impl<S: 'static> EventLoop<S> {
             batch,
             woken: VecDeque::new(),
             arrived: Vec::new(),
+            full_batches: 0,
         }
     }
 
@@ -204,7 +210,9 @@ impl<S: 'static> EventLoop<S> {
         self.run_woken(state);
         self.run_io(state);
         self.core.run_bulk(BULK_PER_TURN, state);
-        self.core.run_deadlines(DEADLINES_PER_TURN, state);
+        if self.are_all_heard(specials) {
+            self.core.run_deadlines(DEADLINES_PER_TURN, state);
+        }
         self.core.run_again(LEFTOVERS_PER_TURN, state);
         self.core.tell_drain(DRAINED_PER_TURN, state);
         self.core.end_turn();
@@ -212,6 +220,16 @@ impl<S: 'static> EventLoop<S> {
             true => Ok(Turn::Ended),
             false => Ok(Turn::Goes),
         }
+    }
+
+    /// Whether deadlines may be judged: not while there may be more readiness than fitted into one
+    /// batch, as bytes that came in time win. Deadlines wait for so many turns and no longer.
+    fn are_all_heard(&mut self, specials: Specials) -> bool {
+        self.full_batches = match specials.full && self.full_batches < FULL_BATCHES_MAX {
+            true => self.full_batches + 1,
+            false => 0,
+        };
+        self.full_batches == 0
     }
 
     fn wait(&mut self, may_sleep: bool) -> Result<Specials> {
@@ -277,7 +295,7 @@ impl<S: 'static> EventLoop<S> {
         match core.base.phase {
             Phase::Forced => self.cut_drain(state),
             Phase::Draining { .. } if core.foreground() == 0 => {
-                core.remove_all(Removed::Drained, state);
+                core.remove_all(|_| Removed::Drained, state);
                 core.base.phase = Phase::Running;
                 Ok(true)
             }
@@ -289,8 +307,12 @@ impl<S: 'static> EventLoop<S> {
     }
 
     fn cut_drain(&mut self, state: &mut S) -> Result<bool> {
-        let unfinished = self.core.foreground();
-        self.core.remove_all(Removed::Forced, state);
+        let unfinished = self.core.unfinished();
+        let why = |slot: &Slot<S>| match slot.is_settled() {
+            true => Removed::Drained,
+            false => Removed::Forced,
+        };
+        self.core.remove_all(why, state);
         self.core.base.phase = Phase::Running;
         if unfinished == 0 {
             return Ok(true);

@@ -12,7 +12,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime};
 
 use super::clock;
-use super::demultiplexer::{self, Demultiplexer, SIGNALS, TIMER, Watch};
+use super::demultiplexer::{self, Demultiplexer, EVENTS_PER_WAIT, SIGNALS, TIMER, Watch};
 use super::slot::Watched;
 use super::source::Readiness;
 #[cfg(test)]
@@ -39,6 +39,8 @@ pub(super) enum Batch {
 pub(super) struct Specials {
     pub(super) timer: bool,
     pub(super) signal: bool,
+    /// There may be more events than these.
+    pub(super) full: bool,
 }
 
 impl Batch {
@@ -65,7 +67,9 @@ impl Batch {
 
     pub(super) fn specials(&self) -> Specials {
         let mut specials = Specials::default();
+        let mut count = 0;
         let mut look = |token: Token| {
+            count += 1;
             specials.timer |= token == TIMER;
             specials.signal |= token == SIGNALS;
         };
@@ -76,6 +80,7 @@ impl Batch {
             #[cfg(test)]
             Batch::Virtual(events) => events.iter().for_each(|(token, _)| look(*token)),
         }
+        specials.full = count >= EVENTS_PER_WAIT;
         specials
     }
 }

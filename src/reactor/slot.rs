@@ -50,6 +50,14 @@ impl Facts {
     }
 }
 
+impl<S: 'static> Slot<S> {
+    /// Whether nothing is lost when its source is cut.
+    pub(super) fn is_settled(&self) -> bool {
+        let source = self.source.as_ref();
+        self.facts.is_background || source.is_none_or(|source| source.is_settled())
+    }
+}
+
 impl<S> fmt::Debug for Slot<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Slot({:?})", self.facts)

@@ -66,6 +66,13 @@ pub trait EventSource<S>: AsAny {
     fn is_background(&self) -> bool {
         false
     }
+
+    /// Whether cutting this source now loses nothing, as it has done all that it owed. Asked when
+    /// a drain is cut: a source that says so is [`Removed::Drained`], any other that is no
+    /// [background](EventSource::is_background) is unfinished.
+    fn is_settled(&self) -> bool {
+        false
+    }
 }
 
 /// What happened.

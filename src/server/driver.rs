@@ -45,6 +45,9 @@ const MARKS: Readiness = Readiness::READ_CLOSED.union(Readiness::PRIORITY);
 /// Bytes one connection may write in one turn, before others get theirs.
 const WRITE_PER_TURN: usize = 256 * 1024;
 
+/// How many characters of a path are logged.
+const LOGGED_MAX: usize = 256;
+
 /// What a request is answered with.
 struct Unit<'a, 'c, S, V> {
     service: &'a mut V,
@@ -99,51 +102,84 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             metrics,
             cx,
         };
-        match event {
-            Event::Ready(readiness) => self.ready = self.ready.union(readiness),
+        let step = match event {
+            Event::Ready(readiness) => {
+                self.ready = self.ready.union(readiness);
+                self.connection.poll(&mut turn)
+            }
             Event::Deadline => self.handle_deadline(&mut turn),
+            Event::Resumed => self.handle_resumed(unit.cx.is_draining(), &mut turn),
             Event::Drain => self.handle_drain(&mut turn),
-            // Accepted by a server that drains already.
-            Event::Resumed if unit.cx.is_draining() => self.handle_drain(&mut turn),
-            // After `Next::Again` nothing is armed for a deadline that has changed meanwhile. No
-            // effect before its time.
-            Event::Resumed => self.connection.handle_deadline(&mut turn),
-            Event::Signal(_) | Event::Woken => {}
-        }
-        self.drive(&mut turn, &mut unit)
-    }
-
-    /// Before a client is judged slow, what it has taken is counted: there may be room that no edge
-    /// has told of yet.
-    #[cold]
-    fn handle_deadline(&mut self, turn: &mut Turn<'_>) {
-        if !self.connection.output().is_empty() {
-            self.ready = self.ready.union(Readiness::WRITABLE);
-            let _ = self.write(turn, &mut 0);
-        }
-        self.connection.handle_deadline(turn);
-    }
-
-    /// A request may have come that the kernel has not reported yet: looks for it first.
-    #[cold]
-    fn handle_drain(&mut self, turn: &mut Turn<'_>) {
-        if self.connection.is_reading() {
-            self.ready = self.ready.union(Readiness::READABLE);
-            let _ = self.read(turn);
-        }
-        self.connection.handle_drain();
-    }
-
-    /// Does what the connection wishes until it has to wait.
-    fn drive(&mut self, turn: &mut Turn<'_>, unit: &mut Unit<'_, '_, S, V>) -> Next {
-        let next = self.drive_until_blocked(turn, unit);
+            Event::Signal(_) | Event::Woken => self.connection.poll(&mut turn),
+        };
+        let next = self.drive(step, &mut turn, &mut unit);
         self.connection.handle_blocked(turn.pools);
         next
     }
 
-    fn drive_until_blocked(&mut self, turn: &mut Turn<'_>, unit: &mut Unit<'_, '_, S, V>) -> Next {
+    /// Before a client is judged late, what it has sent and taken is counted: the kernel may not
+    /// have told of all of it yet. What came in time wins.
+    #[cold]
+    fn handle_deadline(&mut self, turn: &mut Turn<'_>) -> Step {
+        let moved = if !self.connection.output().is_empty() {
+            self.ready = self.ready.union(Readiness::WRITABLE);
+            self.write(turn, &mut 0)
+        } else if self.connection.is_reading() {
+            self.ready = self.ready.union(Readiness::READABLE);
+            self.read_all(turn)
+        } else {
+            None
+        };
+        if let Some(step @ Step::Shutdown) = moved {
+            return step; // comes once; and the linger has just begun
+        }
+        self.connection.handle_deadline(turn);
+        self.connection.poll(turn)
+    }
+
+    /// After `Next::Again` nothing is armed for a deadline that has changed meanwhile. No effect
+    /// before its time.
+    #[cold]
+    fn handle_resumed(&mut self, is_draining: bool, turn: &mut Turn<'_>) -> Step {
+        self.connection.handle_deadline(turn);
+        match is_draining {
+            true => self.handle_drain(turn), // accepted by a server that drains already
+            false => self.connection.poll(turn),
+        }
+    }
+
+    /// A request may have come that the kernel has not reported yet: looks for it first.
+    #[cold]
+    fn handle_drain(&mut self, turn: &mut Turn<'_>) -> Step {
+        if self.connection.is_reading() {
+            self.ready = self.ready.union(Readiness::READABLE);
+            if let Some(step @ Step::Shutdown) = self.read_all(turn) {
+                return step; // comes once
+            }
+        }
+        self.connection.handle_drain();
+        self.connection.poll(turn)
+    }
+
+    /// Reads until there is something else to do, or nothing to read.
+    #[cold]
+    fn read_all(&mut self, turn: &mut Turn<'_>) -> Option<Step> {
+        loop {
+            match self.read(turn)? {
+                Step::Read => {}
+                step => return Some(step),
+            }
+        }
+    }
+
+    /// Does what the connection wishes, from `step` on, until it has to wait.
+    fn drive(
+        &mut self,
+        mut step: Step,
+        turn: &mut Turn<'_>,
+        unit: &mut Unit<'_, '_, S, V>,
+    ) -> Next {
         let mut written = 0;
-        let mut step = self.connection.poll(turn);
         loop {
             let went_on = match step {
                 Step::Read => self.read(turn),
@@ -282,7 +318,8 @@ fn call<S, V: Service<S>>(
     match catch_unwind(AssertUnwindSafe(|| service.call(request, reply, state))) {
         Ok(answered) => Some(answered),
         Err(payload) => {
-            tracing::error!(target: "trine::http", method = request.method_name(), path = request.path(), "service panicked");
+            let path: String = request.path().chars().take(LOGGED_MAX).collect();
+            tracing::error!(target: "trine::http", method = request.method_name(), path, "service panicked");
             discard(payload);
             None
         }
@@ -302,11 +339,18 @@ impl<S: 'static, V: Service<S>> EventSource<S> for Driver<S, V> {
     }
 
     fn removed(mut self: Box<Self>, why: Removed, _state: &mut S, cx: &mut Context<'_, S>) {
-        match why {
-            Removed::Closed | Removed::Panicked => {}
-            _ => self.end = CloseReason::Forced,
+        if !matches!(why, Removed::Closed | Removed::Panicked) {
+            let reason = cx.with(self.host, |host, _| {
+                self.connection.handle_abort(&mut host.pools)
+            });
+            self.end = reason.unwrap_or(CloseReason::Forced);
         }
         self.leave(cx);
+    }
+
+    /// One that only lingers has said its last word.
+    fn is_settled(&self) -> bool {
+        self.connection.is_settled()
     }
 
     fn name(&self) -> &'static str {

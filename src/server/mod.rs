@@ -114,7 +114,8 @@ impl Server {
         self
     }
 
-    /// The least a client must take of an answer: `bytes` in each `window` (2,500 in 5 s).
+    /// The least a client must take of an answer: `bytes` in each `window` (30,000 in 60 s). The
+    /// kernel counts in steps of up to 64 KiB, so a short window cuts clients that are not slow.
     #[must_use]
     pub fn write_rate(mut self, bytes: u32, window: Duration) -> Server {
         self.config.deadlines.write_rate = Rate {

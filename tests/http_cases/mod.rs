@@ -339,6 +339,7 @@ pub const REFUSED: &[Refused] = &[
     row("9112 6.1", 501, E::TransferCodingUnknown, b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
     row("9112 6.1", 501, E::TransferCodingUnknown, b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n\r\n"),
     row("9110 10.1.1", 417, E::Expectation, b"GET / HTTP/1.1\r\nHost: a\r\nExpect: gold\r\n\r\n"),
+    row("9110 10.1.1", 417, E::Expectation, b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue, x\r\n\r\n"),
     row("9110 10.1.1", 417, E::Expectation, b"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\nExpect: 100-continue\r\n\r\n"),
     row("9110 15.5.14", 413, E::BodyTooLong { limit: 1000 }, b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n"),
     row("9110 15.5.14", 413, E::BodyTooLong { limit: 1000 }, b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615\r\n\r\n"),

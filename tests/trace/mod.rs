@@ -102,6 +102,10 @@ impl Trace {
         self.drive()
     }
 
+    pub fn deadline(&self) -> Tick {
+        self.connection.deadline()
+    }
+
     pub fn expires(&mut self) -> &mut Self {
         assert_eq!(self.connection.deadline(), self.now, "the deadline is now");
         self.with_turn(|connection, turn| connection.handle_deadline(turn));

@@ -254,3 +254,33 @@ fn a_delay_asked_for_after_long_work_counts_from_the_cached_present() {
     assert_eq!(fired, [510, 610]);
     assert!(events.context().now().since(Tick(610)) == Span::ZERO);
 }
+
+/// Readiness goes before deadlines even when it comes in several batches, but not for ever.
+#[test]
+fn deadlines_wait_for_the_rest_of_the_events_and_not_for_ever() {
+    for (batches, expected) in [(3_u64, 3), (1_000, 17)] {
+        let mut events = virtual_loop::<u64>();
+        let token = probe(&mut events, |event, turns: &mut u64, _| {
+            *turns += u64::from(matches!(event, Event::Ready(_)));
+            Next::Wait
+        });
+        let batches_before = Rc::new(Cell::new(0));
+        let seen = Rc::clone(&batches_before);
+        events
+            .call_after(Duration::from_millis(5), move |turns, cx| {
+                seen.set(*turns / FULL);
+                cx.stop();
+            })
+            .unwrap();
+        machine(&mut events).nanos = SECOND; // it is overdue
+        let batch = || vec![(token, Readiness::READABLE); FULL as usize];
+        machine(&mut events)
+            .script
+            .extend((0..batches).map(|_| batch()));
+        events.run(&mut 0).unwrap();
+        assert_eq!(batches_before.get(), expected, "of {batches}");
+    }
+}
+
+/// As many events as the loop takes at once.
+const FULL: u64 = super::super::demultiplexer::EVENTS_PER_WAIT as u64;
