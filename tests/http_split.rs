@@ -61,6 +61,48 @@ fn a_head_cut_anywhere_gives_what_the_whole_gives() {
     }
 }
 
+/// The same for a message at the front of a buffer that goes on with `behind`.
+fn outcome_within(message: &[u8], behind: &[u8], first: usize, limits: &Limits) -> String {
+    let mut parser = RequestParser::default();
+    let mut last = Ok(Progress::Partial);
+    for end in [first, message.len()] {
+        // What a connection has there: what is still to come, or what was there before.
+        let buffer = [&message[..end], behind].concat();
+        last = parser.feed_within(&buffer, end, limits);
+        if last != Ok(Progress::Partial) {
+            break;
+        }
+    }
+    match last {
+        Ok(Progress::Complete) => format!("{:?}", parser.head()),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_lies_behind_the_octets_held_has_no_say() {
+    let accepted = ACCEPTED.iter().map(|row| row.head.as_bytes());
+    for head in accepted.chain(REFUSED.iter().map(|row| row.head)) {
+        let whole = outcome(head, std::iter::once(head.len()), &limits());
+        for first in 0..=head.len() {
+            let rest = &head[first..];
+            let behinds = [
+                rest,
+                b"\r\n\r\n",
+                b"a",
+                b" / HTTP/1.1\r\n",
+                b": b\r\n\r\n",
+                b"\n",
+            ];
+            for behind in behinds {
+                let behind = [behind, &[b'x'; 100], b"\r\n\r\n"].concat();
+                let within = outcome_within(head, &behind, first, &limits());
+                assert_eq!(within, whole, "{first} {}", head.escape_ascii());
+            }
+        }
+    }
+}
+
 #[test]
 fn a_body_cut_anywhere_gives_what_the_whole_gives() {
     let accepted = CHUNKED.iter().map(|row| row.0);

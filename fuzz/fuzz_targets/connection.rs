@@ -112,7 +112,7 @@ impl World {
             }
             13 => self.eof = true,
             14 if argument < 40 => self.connection.handle_drain(),
-            15 if argument < 10 => self.connection.handle_abort(&mut self.pools),
+            15 if argument < 10 => drop(self.connection.handle_abort(&mut self.pools)),
             15 if argument < 20 => self.connection.handle_reset(&mut self.pools),
             15 if argument < 30 => self.connection.handle_eof(&mut self.pools),
             15 if argument < 60 => self.connection.handle_blocked(&mut self.pools),
@@ -133,8 +133,20 @@ impl World {
         let due = self.connection.deadline();
         assert!(self.now <= due, "a deadline in the past");
         self.now = due;
-        let mut turn = Turn::new(self.now, &self.date, &self.config, &mut self.pools);
-        self.connection.handle_deadline(&mut turn);
+        let World {
+            connection, pools, ..
+        } = self;
+        let mut turn = Turn::new(self.now, &self.date, &self.config, pools);
+        // As a driver does: what the client has taken meanwhile is counted first.
+        let len = connection.output().len().min(self.takes);
+        let shuts = len > 0 && {
+            self.taken.extend_from_slice(&connection.output()[..len]);
+            self.takes -= len;
+            connection.handle_written(len, &mut turn) == Step::Shutdown
+        };
+        if !shuts {
+            connection.handle_deadline(&mut turn);
+        }
         self.drive(usize::MAX, usize::MAX);
         assert!(self.now < self.connection.deadline(), "expired for nothing");
     }

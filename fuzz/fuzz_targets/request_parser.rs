@@ -20,6 +20,24 @@ fuzz_target!(|input: &[u8]| {
     let every: Vec<usize> = (0..message.len().min(600)).collect();
     assert_eq!(feed(&mut dripped, message, &every, &limits), result);
     assert!(dripped.octets_examined() <= message.len() as u64);
+    // What lies behind the message has no say: not even the rest of a head.
+    for behind in [&b"\r\n\r\n"[..], message, &[b'a'; 100]] {
+        let buffer = [message, behind, &[0; 50]].concat();
+        let mut within = RequestParser::default();
+        for end in ends.into_iter().chain([message.len()]) {
+            let progress = within.feed_within(&buffer, end, &limits);
+            if end == message.len() || progress != Ok(Progress::Partial) {
+                assert_eq!(progress, result);
+                break;
+            }
+        }
+        if result == Ok(Progress::Complete) {
+            assert_eq!(
+                format!("{:?}", within.head()),
+                format!("{:?}", whole.head())
+            );
+        }
+    }
     if result == Ok(Progress::Complete) {
         let head = format!("{:?}", whole.head());
         assert_eq!(format!("{:?}", cut.head()), head);
