@@ -18,9 +18,9 @@
 //! # let _ = count();
 //! ```
 
-use crate::http::{Request, Response};
+use crate::http::{Request, Response, Trailers};
 
-pub use crate::connection::{Answered, Deferred, Reply, Wake};
+pub use crate::connection::{Answered, Deferred, Flow, FlowError, Reply, Wake};
 
 /// Answers requests. The same service runs under every concurrency model, unmodified.
 ///
@@ -31,6 +31,79 @@ pub trait Service<S = ()>: 'static {
     /// It runs on the loop's thread, so it must not wait; what takes long defers. Should it
     /// panic, the client gets 500 and its connection ends, no other.
     fn call(&mut self, request: &Request<'_>, reply: Reply<'_>, state: &mut S) -> Answered;
+
+    /// Asked first, with the head of each request and before its body is read: gives an
+    /// [`Exchange`] that takes the body, and gives the answer's, in pieces. `None`, which is the
+    /// default, has the body collected and then [`call`](Service::call) answer.
+    #[inline]
+    fn open(&mut self, head: &Request<'_>, state: &mut S) -> Option<Box<dyn Exchange<S>>> {
+        let _ = (head, state);
+        None
+    }
+}
+
+/// One request and its answer in pieces, neither of which is ever whole in memory.
+///
+/// The connection reads on only while pieces are taken, and asks for content only while the client
+/// takes it. All runs on the loop's thread and must not wait; who needs another thread's work takes
+/// the [`waker`](Flow::waker) along. It is dropped when both bodies have ended, and as well when
+/// the client or a deadline ends the exchange: a body of which the [end](Exchange::end) was not told
+/// is not whole.
+///
+/// A panic ends the connection: with 500 if the answer had not begun.
+///
+/// ```
+/// use trine::Response;
+/// use trine::http::{Request, Trailers};
+/// use trine::service::{Answered, Exchange, Flow, Reply, Service};
+///
+/// /// Sends back what it gets, as it comes.
+/// struct Echo;
+///
+/// impl Exchange for Echo {
+///     fn produce(&mut self, flow: &mut Flow<'_>, _: &mut ()) {
+///         let _ = flow.respond(&Response::bytes(""), None); // the first time
+///     }
+///
+///     fn piece(&mut self, piece: &[u8], flow: &mut Flow<'_>, _: &mut ()) -> usize {
+///         flow.write(piece)
+///     }
+///
+///     fn end(&mut self, _: Trailers<'_>, flow: &mut Flow<'_>, _: &mut ()) {
+///         flow.finish();
+///     }
+/// }
+///
+/// struct Site;
+///
+/// impl Service for Site {
+///     fn open(&mut self, head: &Request<'_>, _: &mut ()) -> Option<Box<dyn Exchange>> {
+///         (head.path() == "/echo").then(|| Box::new(Echo) as Box<dyn Exchange>)
+///     }
+///
+///     fn call(&mut self, _: &Request<'_>, reply: Reply<'_>, _: &mut ()) -> Answered {
+///         reply.send(Response::not_found())
+///     }
+/// }
+/// # let _ = Site;
+/// ```
+pub trait Exchange<S = ()>: 'static {
+    /// There is room for output: called once at the beginning, again whenever the client has taken
+    /// what was written, and after a wake-up.
+    fn produce(&mut self, flow: &mut Flow<'_>, state: &mut S);
+
+    /// A piece of the request's body, without chunk framing. Returns how many of its bytes were
+    /// taken; the rest is offered again when there is room for output, or after a wake-up, and
+    /// until then nothing more is read. Takes all by default.
+    fn piece(&mut self, piece: &[u8], flow: &mut Flow<'_>, state: &mut S) -> usize {
+        let _ = (flow, state);
+        piece.len()
+    }
+
+    /// The request's body is whole. Not called for a request without one.
+    fn end(&mut self, trailers: Trailers<'_>, flow: &mut Flow<'_>, state: &mut S) {
+        let _ = (trailers, flow, state);
+    }
 }
 
 impl<S, F> Service<S> for F

@@ -8,6 +8,8 @@ use trace::{DEFER, HELLO, Trace, get};
 use trine::connection::CloseReason;
 
 const POST: &str = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n";
+const EARLY: &str = "POST /pieces/early HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n";
+const PIECES: &str = "POST /pieces/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n";
 const EXPECT: &str =
     "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
 const LAST: &str = "GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -106,6 +108,22 @@ const LIVES: &[(Life, CloseReason)] = &[
         CloseReason::BadRequest,
     ),
     (
+        |it| {
+            it.reads(get("/pieces/declared/0"))
+                .reads(PIECES)
+                .reads("ab")
+                .reads(EARLY)
+                .reads("ab")
+                .reads(PIECES)
+                .resets()
+        },
+        CloseReason::PeerReset,
+    ),
+    (
+        |it| it.reads(get("/pieces/silent/")).ends_sending(),
+        CloseReason::Unanswered,
+    ),
+    (
         |it| it.takes(0).reads(HELLO).at(60_000).expires(),
         CloseReason::WriteTimeout,
     ),
@@ -114,12 +132,20 @@ const LIVES: &[(Life, CloseReason)] = &[
 /// The diagram, as seen between calls, which may pass through a state without a stop: through Idle
 /// after an answer, through Waiting if the promise is kept at once.
 const ARROWS: &[(&str, &str)] = &[
-    ("head", "body"),
+    ("head", "announced"),
     ("head", "ready"),
     ("head", "writing"),
     ("head", "closed"),
     ("idle", "head"),
-    ("idle", "body"),
+    ("idle", "announced"),
+    ("announced", "body"),
+    ("announced", "ready"),
+    ("announced", "writing"),
+    ("announced", "streaming"),
+    ("ready", "streaming"),
+    ("streaming", "idle"),
+    ("streaming", "writing"),
+    ("streaming", "closed"),
     ("idle", "ready"),
     ("idle", "writing"),
     ("idle", "lingering"),

@@ -6,15 +6,20 @@
 
 #![no_main]
 
+#[path = "../../tests/trace/pieces.rs"]
+mod pieces;
+
 use libfuzzer_sys::fuzz_target;
+use pieces::Pieces;
 use trine::connection::{
-    Answered, CloseReason, Config, Connection, Deferred, Pools, Reply, Step, Turn, Wake,
+    Answered, Called, CloseReason, Config, Connection, Deferred, Pools, Reply, Step, Turn, Wake,
+    Wanted,
 };
-use trine::http::{HttpDate, Request, Response};
+use trine::http::{Framing, HttpDate, Request, Response};
 use trine::time::{Span, Tick};
 
 /// What the client says when it says something sensible; `#` is the number of the message.
-const MESSAGES: [&str; 10] = [
+const MESSAGES: [&str; 20] = [
     "GET /# HTTP/1.1\r\nHost: a\r\n\r\n",
     "HEAD /# HTTP/1.1\r\nHost: a\r\n\r\n",
     "GET /# HTTP/1.0\r\n\r\n",
@@ -25,6 +30,16 @@ const MESSAGES: [&str; 10] = [
     "POST /# HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
     "POST /# HTTP/1.1\r\nHost: a\r\nContent-Length: 999\r\n\r\n",
     "\r\n\r\nGET /# HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /pieces/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde",
+    "POST /pieces/echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+    "POST /pieces/echo HTTP/1.0\r\nContent-Length: 1999\r\n\r\n",
+    "POST /pieces/sink HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX: y\r\n\r\n",
+    "GET /pieces/count/1700 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "HEAD /pieces/declared/1700 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /pieces/early HTTP/1.1\r\nHost: a\r\nContent-Length: 250\r\n\r\n",
+    "POST /pieces/stuck HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde",
+    "GET /pieces/short/ HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /pieces/panics HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
 ];
 
 struct World {
@@ -46,6 +61,8 @@ struct World {
     served: Vec<String>,
     deferred: Vec<Deferred>,
     stale: Option<Answered>,
+    /// The exchange in hand.
+    pieces: Option<Pieces>,
     ended: Option<CloseReason>,
 }
 
@@ -53,11 +70,13 @@ impl World {
     fn new() -> World {
         let mut config = Config::default();
         config.limits.body_bytes_max = 1_000;
+        config.limits.streamed_bytes_max = 2_000;
         config.limits.head_bytes_max = 500;
         config.requests_per_connection_max = 12;
         config.requests_per_turn_max = 3;
         config.bytes_per_turn_max = 200;
         config.output_bytes_high = 500;
+        config.output_bytes_low = 200;
         config.linger_bytes_max = 100;
         config.deadlines.body_rate.bytes_min = 50;
         config.deadlines.write_rate.bytes_min = 50;
@@ -76,6 +95,7 @@ impl World {
             served: Vec::new(),
             deferred: Vec::new(),
             stale: None,
+            pieces: None,
             ended: None,
         }
     }
@@ -110,7 +130,8 @@ impl World {
                     deferred.send_after(delay, Response::text("later"));
                 }
             }
-            13 => self.eof = true,
+            13 if argument < 128 => self.eof = true,
+            13 => self.connection.handle_woken(),
             14 if argument < 40 => self.connection.handle_drain(),
             15 if argument < 10 => drop(self.connection.handle_abort(&mut self.pools)),
             15 if argument < 20 => self.connection.handle_reset(&mut self.pools),
@@ -188,7 +209,34 @@ impl World {
                             assert!(earlier.is_cancelled(), "two requests in flight");
                         }
                         served.push(request.path().trim_start_matches('/').to_owned());
-                        serve(manner, request, reply, deferred, stale)
+                        if request.head().framing() == Framing::None
+                            && let Some(opened) = pieces::open(request.path())
+                        {
+                            self.pieces = Some(opened);
+                            return Called::Opened;
+                        }
+                        let answered = serve(manner, request, reply, deferred, stale);
+                        answered.map_or(Called::Panicked, Called::Answered)
+                    })
+                }
+                Step::Announced => {
+                    let served = &mut self.served;
+                    connection.announce(&mut turn, |head| {
+                        self.pieces = pieces::open(head.path());
+                        match self.pieces {
+                            Some(_) => {
+                                served.push(head.path().trim_start_matches('/').to_owned());
+                                Wanted::InPieces
+                            }
+                            None => Wanted::Whole,
+                        }
+                    })
+                }
+                Step::Exchange => {
+                    let no_wake = || -> Box<dyn Wake> { Box::new(|| {}) };
+                    let in_hand = &mut self.pieces;
+                    connection.exchange(&mut turn, &no_wake, |call, flow| {
+                        in_hand.as_mut().expect("it was opened").call(call, flow)
                     })
                 }
                 Step::Shutdown => connection.poll(&mut turn),
@@ -206,6 +254,7 @@ impl World {
         }
         assert!(self.now <= self.connection.deadline(), "overslept");
         assert!(self.served.len() <= served_before + 3, "over budget");
+        assert!(self.connection.output().len() <= 500 + 2_000, "no bound");
         let (inputs, outputs) = self.pools.spare();
         assert!(inputs <= 4 && outputs <= 4, "pools are bounded");
     }
@@ -228,7 +277,10 @@ impl World {
     /// The client has, in order, one answer for each request served, then at most one of the
     /// server's own, and nothing behind an answer that says close.
     fn check_answers(&self) {
-        let mut text = std::str::from_utf8(&self.taken).expect("answers are ASCII");
+        // What is echoed may be anything.
+        let ascii = self.taken.iter().map(|octet| octet & 0x7f).collect();
+        let ascii = String::from_utf8(ascii).expect("seven bits are ASCII");
+        let mut text = ascii.as_str();
         let mut answers = 0;
         let mut over = false;
         while let Some((head, rest)) = text.split_once("\r\n\r\n") {
@@ -245,6 +297,16 @@ impl World {
                 assert_eq!(self.served.get(answers).map(String::as_str), Some(path));
             }
             answers += 1;
+            if head.contains("Transfer-Encoding: chunked") {
+                let (behind, broken) = behind_chunks(rest);
+                (text, over) = (behind, over || broken);
+                continue;
+            }
+            if !head.contains("Content-Length: ") {
+                assert!(over, "the content ends with the connection");
+                text = "";
+                continue;
+            }
             let length = head
                 .lines()
                 .find_map(|line| line.strip_prefix("Content-Length: "))
@@ -255,6 +317,22 @@ impl World {
             }
         }
         assert!(answers <= self.served.len() + 1, "answers to nobody");
+    }
+}
+
+/// What follows the last chunk, and whether the content broke off before it.
+fn behind_chunks(mut text: &str) -> (&str, bool) {
+    loop {
+        let chunk = text.split_once("\r\n").and_then(|(size, rest)| {
+            let len = usize::from_str_radix(size, 16).expect("the size of a chunk");
+            let behind = rest.get(len..)?.strip_prefix("\r\n")?;
+            Some((len, behind))
+        });
+        match chunk {
+            None => return ("", true),
+            Some((0, behind)) => return (behind, false),
+            Some((_, behind)) => text = behind,
+        }
     }
 }
 

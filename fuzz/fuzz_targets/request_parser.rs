@@ -54,6 +54,7 @@ fn limits(choice: u8) -> Limits {
             target_bytes_max: 20,
             fields_max: 3,
             body_bytes_max: 100,
+            streamed_bytes_max: 100,
             empty_lines_max: 1,
             ..Limits::default()
         },

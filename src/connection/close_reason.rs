@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::http::{ParseError, Status};
+
 /// Why a connection ended.
 ///
 /// Reasons are dense from zero, so counters are an array:
@@ -43,6 +45,11 @@ pub enum CloseReason {
     Unanswered,
     /// The service dropped a deferred answer unsent (500).
     Abandoned,
+    /// The service gave an answer up that had begun (reset).
+    Aborted,
+    /// The answer was complete before the request's body was, and more of it was left than is read
+    /// for nobody.
+    Unread,
     /// The connection had its share of requests; the last answer said so.
     RequestCap,
     /// The server drains: what was under way is answered.
@@ -55,7 +62,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, in the order of [`index`](CloseReason::index).
-    pub const ALL: [CloseReason; 20] = [
+    pub const ALL: [CloseReason; 22] = [
         CloseReason::PeerClosed,
         CloseReason::CloseRequested,
         CloseReason::PeerReset,
@@ -72,6 +79,8 @@ impl CloseReason {
         CloseReason::HandlerPanicked,
         CloseReason::Unanswered,
         CloseReason::Abandoned,
+        CloseReason::Aborted,
+        CloseReason::Unread,
         CloseReason::RequestCap,
         CloseReason::Drained,
         CloseReason::Overloaded,
@@ -85,10 +94,23 @@ impl CloseReason {
     }
 
     /// Whether to end by a reset: there are bytes the client does not take, and the kernel must
-    /// not keep them for it.
+    /// not keep them for it; or it must not take what it has for a whole answer.
     #[must_use]
     pub const fn resets(self) -> bool {
-        matches!(self, CloseReason::WriteTimeout | CloseReason::Forced)
+        matches!(
+            self,
+            CloseReason::WriteTimeout | CloseReason::Aborted | CloseReason::Forced
+        )
+    }
+
+    /// The reason when a request is refused for `error`.
+    pub(super) fn of_refusal(error: ParseError) -> CloseReason {
+        match error.status() {
+            Status::CONTENT_TOO_LARGE
+            | Status::URI_TOO_LONG
+            | Status::REQUEST_HEADER_FIELDS_TOO_LARGE => CloseReason::TooLarge,
+            _ => CloseReason::BadRequest,
+        }
     }
 }
 
@@ -112,6 +134,8 @@ impl fmt::Display for CloseReason {
             CloseReason::HandlerPanicked => "handler panicked",
             CloseReason::Unanswered => "unanswered",
             CloseReason::Abandoned => "abandoned",
+            CloseReason::Aborted => "aborted",
+            CloseReason::Unread => "unread",
             CloseReason::RequestCap => "request cap",
             CloseReason::Drained => "drained",
             CloseReason::Overloaded => "overloaded",

@@ -17,8 +17,12 @@ pub struct Config {
     pub requests_per_turn_max: u32,
     /// Bytes one connection may read in one turn of the loop.
     pub bytes_per_turn_max: usize,
-    /// In bytes: with as many waiting to be written, no further request is looked at.
+    /// In bytes: with as many waiting to be written, no further request is looked at. An exchange
+    /// in pieces has no room for more.
     pub output_bytes_high: usize,
+    /// In bytes: with as many waiting to be written, an exchange in pieces is not asked for more,
+    /// and no more of its request is read.
+    pub output_bytes_low: usize,
     /// In bytes: what a lingering connection discards at most.
     pub linger_bytes_max: u32,
 }
@@ -32,6 +36,7 @@ impl Default for Config {
             requests_per_turn_max: 16,
             bytes_per_turn_max: 64 * 1024,
             output_bytes_high: 64 * 1024,
+            output_bytes_low: 16 * 1024,
             linger_bytes_max: 64 * 1024,
         }
     }

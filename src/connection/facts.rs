@@ -50,6 +50,9 @@ impl Connection {
     fn handle_other_input(&mut self, len: usize, turn: &mut Turn<'_>) {
         match &mut self.state {
             State::Body { window_bytes, .. } => *window_bytes = add(*window_bytes, len),
+            State::Streaming(streaming) => {
+                streaming.sending.bytes = add(streaming.sending.bytes, len);
+            }
             State::Lingering {
                 bytes_left, reason, ..
             } => {
@@ -106,8 +109,30 @@ impl Connection {
                 self.enter_idle(turn);
                 return self.poll(turn);
             }
+        } else {
+            self.handle_streamed(len, turn);
         }
         self.poll_in_full(turn)
+    }
+
+    /// The same for an exchange in pieces, which is asked for more when there is room.
+    #[cold]
+    fn handle_streamed(&mut self, len: usize, turn: &Turn<'_>) {
+        let waiting = self.output().len();
+        if let State::Streaming(streaming) = &mut self.state {
+            streaming.taking.bytes = add(streaming.taking.bytes, len);
+            if waiting < turn.config.output_bytes_low.max(1) {
+                streaming.is_ready();
+            }
+        }
+    }
+
+    /// Somebody woke the connection. Then poll: a promised answer may be there, and an exchange in
+    /// pieces is asked.
+    pub fn handle_woken(&mut self) {
+        if let State::Streaming(streaming) = &mut self.state {
+            streaming.is_ready();
+        }
     }
 
     /// The time of [`deadline`](Connection::deadline) has come. No effect when it has not.
@@ -138,7 +163,10 @@ impl Connection {
                 None
             }
             State::Body { .. } => self.fail(BODY_TOO_SLOW, unanswered, turn),
-            State::Ready { .. } => self.fail(HANDLER_TIMEOUT, unanswered, turn),
+            State::Announced { .. } | State::Ready { .. } => {
+                self.fail(HANDLER_TIMEOUT, unanswered, turn)
+            }
+            State::Streaming(_) => self.streaming_deadline(turn),
             // It came in the same moment: the next poll sees to it.
             State::Waiting { slot, .. } if slot.look() != Found::Nothing => None,
             State::Waiting { context, .. } => {

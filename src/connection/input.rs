@@ -2,7 +2,7 @@
 
 use crate::buffer::Buffer;
 use crate::http::{
-    BodyDecoder, Framing, Head, Limits, ParseError, Progress, Request, RequestParser,
+    BodyDecoder, Framing, Head, Limits, ParseError, Progress, Request, RequestParser, Trailers,
 };
 
 /// A buffer with less than one in so many bytes used is too large for what it holds.
@@ -14,7 +14,8 @@ const ROOM: (usize, usize) = (128, 4 * 1024);
 /// Received bytes and the machines that read them. Lives in a pool; a connection without bytes
 /// has none.
 ///
-/// Invariant: the first byte held is the first of a message.
+/// Invariant: the first byte held is the first of a message; of its body while that is taken in
+/// pieces.
 #[derive(Debug)]
 pub(super) struct Input {
     bytes: Buffer,
@@ -91,11 +92,42 @@ impl Input {
     #[inline]
     pub fn request(&self) -> Request<'_> {
         let (head, rest) = self.bytes.data().split_at(self.head().len());
-        let body = match self.body.decoded() {
-            0 => &[],
-            len => &rest[..len],
-        };
-        Request::new(head, self.head(), body)
+        match self.body.consumed() {
+            0 => Request::new(head, self.head(), &[]),
+            _ => self.request_with_body(head, rest),
+        }
+    }
+
+    fn request_with_body<'a>(&'a self, head: &'a [u8], rest: &'a [u8]) -> Request<'a> {
+        let trailers = Trailers::new(&rest[self.body.trailers()]);
+        Request::new(head, self.head(), &rest[..self.body.decoded()]).with_trailers(trailers)
+    }
+
+    /// The request as far as its head goes.
+    pub fn request_head(&self) -> Request<'_> {
+        let (head, _) = self.bytes.data().split_at(self.head().len());
+        Request::new(head, self.head(), &[])
+    }
+
+    /// Forgets the head, whose body is taken in pieces.
+    pub fn release_head(&mut self) {
+        self.consume(self.head().len());
+        self.parser.reset();
+    }
+
+    /// What is held of a body that is taken in pieces, and what follows it.
+    pub fn body(&self) -> &[u8] {
+        self.bytes.data()
+    }
+
+    /// The same, for its decoder.
+    pub fn body_mut(&mut self) -> &mut [u8] {
+        self.bytes.data_mut()
+    }
+
+    /// Forgets the first `len` bytes.
+    pub fn consume(&mut self, len: usize) {
+        self.bytes.consume(len);
     }
 
     /// Forgets the first message; what follows it, if anything, is the next.

@@ -31,17 +31,20 @@
 mod close_reason;
 mod config;
 mod deferred;
+mod exchange;
 mod facts;
 mod input;
 mod pools;
 mod progress;
 mod reply;
 mod state;
+mod streaming;
 mod turn;
 
 use crate::buffer::Buffer;
 use crate::http::{Head, Method, Request, ResponseContext, Status};
 use crate::time::Tick;
+use exchange::Awaited;
 use input::Input;
 use progress::{Fate, Look, look, read_within_budget};
 use reply::Outcome;
@@ -50,8 +53,10 @@ use state::State;
 pub use close_reason::CloseReason;
 pub use config::{Config, Deadlines, Rate};
 pub use deferred::{Deferred, Wake};
+pub use exchange::{Call, Flow, FlowError};
 pub use pools::Pools;
-pub use reply::{Answered, Reply};
+pub use reply::{Answered, Called, Reply};
+pub use streaming::Wanted;
 pub use turn::{Step, Turn};
 
 /// The server side of one connection. 56 bytes; while idle it holds no other memory.
@@ -155,7 +160,9 @@ impl Connection {
         loop {
             let step = match &self.state {
                 State::Idle { .. } | State::Head { .. } => self.poll_head(turn),
+                State::Announced { .. } => Some(Step::Announced),
                 State::Body { .. } => self.poll_body(turn),
+                State::Streaming(_) => self.poll_streaming(turn),
                 State::Ready { .. } => Some(Step::Request),
                 State::Waiting { .. } | State::Held { .. } => self.poll_answer(turn),
                 State::Writing { .. } if self.output.is_some() => Some(Step::Write),
@@ -173,7 +180,7 @@ impl Connection {
     }
 
     /// Gives the request that is [ready](Step::Request) to `call`, which passes it to the
-    /// service; `None` from `call` says that the service panicked. Goes on with the requests
+    /// service and says what that did. Goes on with the requests
     /// behind it that are whole, have no body and are within the budget, as long as they are
     /// answered at once. `waker` is called only if an answer is deferred. Returns what to do next,
     /// as [`poll`](Connection::poll) does, and does no more than that when no request is ready.
@@ -187,7 +194,7 @@ impl Connection {
         mut call: F,
     ) -> Step
     where
-        F: FnMut(&Request<'_>, Reply<'_>) -> Option<Answered>,
+        F: FnMut(&Request<'_>, Reply<'_>) -> Called,
     {
         let (State::Ready { until }, Some(input)) = (&self.state, self.input.as_deref_mut()) else {
             return self.poll(turn);
@@ -207,18 +214,19 @@ impl Connection {
                 waker,
                 outcome: &mut outcome,
             };
-            let proof = call(&input.request(), reply);
+            let called = call(&input.request(), reply);
             input.release_message();
-            let fate = match (proof, outcome) {
-                (Some(_), Outcome::Sent) if context.close => Fate::Last,
-                (Some(_), Outcome::Sent) if input.is_empty() => Fate::Only,
-                (Some(_), Outcome::Sent) => match look(input, output.len(), turn) {
+            let fate = match (called, outcome) {
+                (Called::Answered(_), Outcome::Sent) if context.close => Fate::Last,
+                (Called::Answered(_), Outcome::Sent) if input.is_empty() => Fate::Only,
+                (Called::Answered(_), Outcome::Sent) => match look(input, output.len(), turn) {
                     Look::Request => continue,
                     _ => Fate::Answered,
                 },
-                (Some(_), Outcome::Deferred(slot)) => Fate::Promised { until, slot },
-                (Some(_), Outcome::Unanswered) => Fate::Failed(UNANSWERED),
-                (None, _) => {
+                (Called::Answered(_), Outcome::Deferred(slot)) => Fate::Promised { until, slot },
+                (Called::Answered(_), Outcome::Unanswered) => Fate::Failed(UNANSWERED),
+                (Called::Opened, _) => Fate::Opened { until },
+                (Called::Panicked, _) => {
                     output.truncate(mark); // an answer given before a panic is not to be trusted
                     Fate::Failed(PANICKED)
                 }
@@ -244,10 +252,17 @@ impl Connection {
     /// Whether it waits for bytes of the client: between requests, or inside one.
     #[must_use]
     pub fn is_reading(&self) -> bool {
-        matches!(
-            self.state,
-            State::Idle { .. } | State::Head { .. } | State::Body { .. }
-        )
+        match &self.state {
+            State::Idle { .. } | State::Head { .. } | State::Body { .. } => true,
+            State::Streaming(streaming) => streaming.awaited == Awaited::Body,
+            _ => false,
+        }
+    }
+
+    /// Whether somebody has an exchange in hand; if not, nobody will be asked about it any more.
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
+        matches!(self.state, State::Streaming(_))
     }
 
     /// Whether all that was to be said is said and taken: cutting it now loses nothing.

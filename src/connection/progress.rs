@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::close_reason::CloseReason;
 use super::deferred::{Found, Slot};
+use super::exchange::Streaming;
 use super::input::Input;
 use super::pools::Pools;
 use super::reply::Reply;
@@ -41,14 +42,14 @@ const FIRST_WORDS: Span = Span::from_millis(250);
 const CLOSE_AT_ONCE_BYTES_MAX: usize = 16 * 1024;
 
 /// What a state did: `None` when it became another one, which is to be polled.
-type Polled = Option<Step>;
+pub(super) type Polled = Option<Step>;
 
 /// What the bytes held begin with.
 pub(super) enum Look {
     /// A whole request without a body.
     Request,
     /// A whole head that announces a body.
-    Body(Framing),
+    Body,
     /// Less than a head.
     Partial,
     /// More than is to be looked at now: enough was done in this turn, or enough is waiting to be
@@ -73,7 +74,7 @@ pub(super) fn look(input: &mut Input, waiting: usize, turn: &Turn<'_>) -> Look {
         Ok(Progress::Complete) if input.head().method() == Method::Connect => Look::Tunnel,
         Ok(Progress::Complete) => match input.head().framing() {
             Framing::None => Look::Request,
-            framing => Look::Body(framing),
+            Framing::Length(_) | Framing::Chunked => Look::Body,
         },
         Err(error) => Look::Refused(error),
     }
@@ -87,6 +88,10 @@ pub(super) enum Fate {
     Answered,
     /// Answered, and no other will be.
     Last,
+    /// To be answered in pieces.
+    Opened {
+        until: Tick,
+    },
     Promised {
         until: Tick,
         slot: Arc<Slot>,
@@ -105,10 +110,7 @@ impl Connection {
         match look(input, waiting, turn) {
             Look::Request => self.request_is_whole(turn),
             Look::Partial => self.want_bytes(turn),
-            Look::Body(framing) => {
-                input.begin_body(framing);
-                self.body_is_announced(turn)
-            }
+            Look::Body => self.body_is_announced(turn),
             Look::Enough => self.pause(turn),
             Look::Refused(error) => self.refuse(error, turn),
             Look::Tunnel => self.fail(NO_TUNNELS, NO_REQUEST, turn),
@@ -138,6 +140,12 @@ impl Connection {
         let _ = match fate {
             Fate::Only | Fate::Answered => self.enter_idle(turn),
             Fate::Last => self.answered(context, turn),
+            Fate::Opened { until } => {
+                let deadlines = &turn.config.deadlines;
+                let streaming = Streaming::new(context, Framing::None, until, deadlines);
+                self.state = State::Streaming(Box::new(streaming));
+                None
+            }
             Fate::Promised { until, slot } => {
                 self.state = State::Waiting {
                     until,
@@ -151,14 +159,19 @@ impl Connection {
         };
     }
 
-    /// The end of a head that announces a body. One that is too long was refused with the head.
-    #[inline(never)]
-    fn body_is_announced(&mut self, turn: &mut Turn<'_>) -> Polled {
+    /// The body the head announced is collected before the service is called.
+    pub(super) fn collect(&mut self, framing: Framing, turn: &mut Turn<'_>) -> Polled {
+        self.continue_if_awaited(turn);
+        self.input.as_deref_mut()?.begin_body(framing);
+        self.enter_body(turn)
+    }
+
+    /// Tells a client that waits for leave to send its body that it may.
+    pub(super) fn continue_if_awaited(&mut self, turn: &mut Turn<'_>) {
         if self.input.as_deref().is_some_and(Input::waits_for_continue) {
             let output = self.output.get_or_insert_with(|| turn.pools.take_output());
             http::encode_continue(output);
         }
-        self.enter_body(turn)
     }
 
     #[inline(never)]
@@ -169,6 +182,14 @@ impl Connection {
             Ok(Progress::Complete) => self.request_is_whole(turn),
             Err(error) => self.refuse(error, turn),
         }
+    }
+
+    #[cold]
+    fn body_is_announced(&mut self, turn: &Turn<'_>) -> Polled {
+        self.state = State::Announced {
+            until: turn.now.after(turn.config.deadlines.handler),
+        };
+        Some(Step::Announced)
     }
 
     #[inline]
@@ -310,16 +331,10 @@ impl Connection {
     }
 
     #[cold]
-    fn refuse(&mut self, error: ParseError, turn: &mut Turn<'_>) -> Polled {
-        let status = error.status();
-        let reason = match status {
-            Status::CONTENT_TOO_LARGE
-            | Status::URI_TOO_LONG
-            | Status::REQUEST_HEADER_FIELDS_TOO_LARGE => CloseReason::TooLarge,
-            _ => CloseReason::BadRequest,
-        };
+    pub(super) fn refuse(&mut self, error: ParseError, turn: &mut Turn<'_>) -> Polled {
+        let failure = Failure(error.status(), CloseReason::of_refusal(error));
         let context = self.unanswered_context();
-        self.fail(Failure(status, reason), context, turn)
+        self.fail(failure, context, turn)
     }
 
     /// Answers for the service, behind the answers given already, and ends.
@@ -363,7 +378,7 @@ impl Connection {
 
     /// There is output, and nothing else to do before it is written.
     #[inline]
-    fn write_then(&mut self, then: Then, turn: &Turn<'_>) -> Polled {
+    pub(super) fn write_then(&mut self, then: Then, turn: &Turn<'_>) -> Polled {
         self.state = State::Writing {
             window_end: turn.now.after(turn.config.deadlines.write_rate.window),
             window_bytes: 0,
@@ -382,7 +397,7 @@ impl Connection {
         None
     }
 
-    fn drop_input(&mut self, pools: &mut Pools) {
+    pub(super) fn drop_input(&mut self, pools: &mut Pools) {
         if let Some(mut input) = self.input.take() {
             input.clear();
             pools.give_input(input);

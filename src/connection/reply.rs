@@ -82,3 +82,15 @@ pub(super) enum Outcome {
     Sent,
     Deferred(Arc<Slot>),
 }
+
+/// What a service did with a request.
+#[derive(Debug)]
+#[must_use]
+pub enum Called {
+    /// It used its [`Reply`].
+    Answered(Answered),
+    /// It takes the exchange in pieces, and was not called.
+    Opened,
+    /// It panicked.
+    Panicked,
+}

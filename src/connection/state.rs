@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::close_reason::CloseReason;
 use super::deferred::Slot;
+use super::exchange::Streaming;
 use crate::http::ResponseContext;
 use crate::time::Tick;
 
@@ -11,22 +12,23 @@ use crate::time::Tick;
 ///
 /// ```text
 ///            head whole, no body
-///    ┌─────────────────────────────────────┐
-///    │   head whole           body whole   v    promised             delayed
-///  Head ──────────────> Body ──────────> Ready ──────────> Waiting ──────────> Held
-///    ^                   ^                 │                  │                  │
-///    │ begun  head whole │        answered │         answered │              due │
-///    │ ┌─────────────────┘                 │                  │                  │
-///  Idle <──────────────────────────────────┴──────────────────┴──────────────────┘
-///    └── head whole, no body ──> Ready
+///    ┌─────────────────────────────────────────┐
+///    │   head whole        wanted whole        v    promised             delayed
+///  Head ──────> Announced ──────> Body ─────> Ready ──────────> Waiting ──────────> Held
+///    ^              │          body whole       │                  │                  │
+///    │ begun        └─ wanted in pieces ─┐      ├─ in pieces ─┐    │                  │
+///    │                                   v      │             v    │                  │
+///  Idle <── both bodies ended ──── Streaming    │         Streaming│                  │
+///    ^  └── head whole ──> Announced, Ready     │ answered         │ answered         │ due
+///    └──────────────────────────────────────────┴──────────────────┴──────────────────┘
 ///
 ///  Idle, Body ── there is output and no whole request ──> Writing ── written ──> Idle, Body
 ///  Ready ── answered, and nothing else is held ──────────> Writing ── written ──> Idle
 ///
-///  Ready, Waiting, Held ── answered last ──┐             written
-///                                          ├──> Writing ─────────> Lingering ──> Closed
-///  any but Closed ── refused, too late ────┘       │                                ^
-///                                                  └── written, nothing to await ───┘
+///  Ready, Waiting, Held, Streaming ── answered last ──┐             written
+///                                                     ├──> Writing ─────────> Lingering ──> Closed
+///  any but Closed ── refused, too late ───────────────┘       │                                ^
+///                                                             └── written, nothing to await ───┘
 /// ```
 ///
 /// Accept begins in Head; a drain sends Idle to Lingering. Every state can end in Closed at once: by
@@ -38,6 +40,9 @@ pub(super) enum State {
     Idle { until: Tick },
     /// Accepted, or inside the head of a request. Bytes do not extend it.
     Head { until: Tick },
+    /// A whole head that announces a body is held, and the service was not asked yet how it wants
+    /// that.
+    Announced { until: Tick },
     /// Inside the body of a request, until `until` and as long as it comes fast enough.
     Body {
         until: Tick,
@@ -58,6 +63,8 @@ pub(super) enum State {
         slot: Arc<Slot>,
         context: ResponseContext,
     },
+    /// The service takes the body, or gives the answer's, in pieces.
+    Streaming(Box<Streaming>),
     /// There is output and nothing else to do, as long as the client takes it fast enough.
     Writing {
         window_end: Tick,
@@ -102,6 +109,7 @@ impl State {
         match *self {
             State::Idle { until }
             | State::Head { until }
+            | State::Announced { until }
             | State::Ready { until }
             | State::Waiting { until, .. }
             | State::Held { due: until, .. }
@@ -109,6 +117,7 @@ impl State {
             State::Body {
                 until, window_end, ..
             } => until.min(window_end),
+            State::Streaming(ref streaming) => streaming.until,
             State::Writing { window_end, .. } => window_end,
             State::Closed { .. } => Tick::NEVER,
         }
@@ -119,10 +128,12 @@ impl State {
         match self {
             State::Idle { .. } => "idle",
             State::Head { .. } => "head",
+            State::Announced { .. } => "announced",
             State::Body { .. } => "body",
             State::Ready { .. } => "ready",
             State::Waiting { .. } => "waiting",
             State::Held { .. } => "held",
+            State::Streaming(_) => "streaming",
             State::Writing { .. } => "writing",
             State::Lingering { .. } => "lingering",
             State::Closed { .. } => "closed",

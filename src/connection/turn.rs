@@ -56,6 +56,11 @@ pub enum Step {
     Write,
     /// A whole request is there: call [`answer`](super::Connection::answer), then poll again.
     Request,
+    /// A head is there that announces a body: call [`announce`](super::Connection::announce).
+    Announced,
+    /// There is something to do for whoever has the exchange in hand: call
+    /// [`exchange`](super::Connection::exchange).
+    Exchange,
     /// An answer is promised: wait for its wake-up, then poll again.
     Wait,
     /// Shut the writing half of the socket down, then poll again. Comes at most once.

@@ -16,8 +16,11 @@
 //!   any ── rule or limit broken ──> Failed
 //! ```
 //!
-//! Trailers are checked like fields and dropped: nothing in them touches framing, routing or the
-//! next message.
+//! Trailers are checked like fields and kept apart from them: nothing in them touches framing,
+//! routing or the next message. They stay where they are until the message is released.
+//!
+//! Whoever wants a body in pieces [takes](BodyDecoder::take) the content that is there; a body that
+//! is taken so is never whole in memory.
 //!
 //! Invariant: `decoded <= consumed`, and octets before `consumed` are never looked at again.
 
@@ -32,6 +35,10 @@ pub struct BodyDecoder {
     state: State,
     /// Bytes of content at the front.
     decoded: usize,
+    /// Bytes of content that were taken away from the front.
+    taken: u64,
+    /// Where the trailer lines begin, once they do.
+    trailers_start: Option<usize>,
     /// Also holds the position, whatever the state.
     lines: LineMachine,
     /// Octets of size lines and extensions that no content paid for; see [`Limits`].
@@ -67,6 +74,8 @@ impl BodyDecoder {
                 Framing::Chunked => State::SizeLine,
             },
             decoded: 0,
+            taken: 0,
+            trailers_start: None,
             lines: LineMachine::default(),
             overhead: 0,
             trailer_bytes: 0,
@@ -107,6 +116,39 @@ impl BodyDecoder {
     #[must_use]
     pub fn consumed(&self) -> usize {
         self.lines.next()
+    }
+
+    /// Where the trailer lines of a whole body lie in the octets fed, each with its line end; they
+    /// are [valid fields](super::Trailers). Empty for a body that is not chunked.
+    #[must_use]
+    pub fn trailers(&self) -> std::ops::Range<usize> {
+        let start = self.trailers_start.unwrap_or_default();
+        start..start + self.trailer_bytes as usize
+    }
+
+    /// Forgets the first `len` bytes of content, which somebody has taken, and whatever else was
+    /// examined. Returns how many bytes at the front of `bytes`, the octets fed, are of no use any
+    /// more: the caller drops them, and feeds what is left from then on.
+    ///
+    /// Content that was not taken is moved behind the framing that was in front of it, so take all
+    /// there is.
+    ///
+    /// # Panics
+    ///
+    /// When there is less content than that.
+    #[must_use]
+    pub fn take(&mut self, len: usize, bytes: &mut [u8]) -> usize {
+        let left = self.decoded.checked_sub(len);
+        let left = left.expect("no more content is taken than there is");
+        // A line that has not ended, and trailers, are still needed.
+        let needed = self.trailers_start.unwrap_or(self.lines.start());
+        let useless = needed - left;
+        bytes.copy_within(len..self.decoded, useless);
+        self.taken += len as u64;
+        self.decoded = left;
+        self.lines.rebase(useless);
+        self.trailers_start = self.trailers_start.map(|start| start - useless);
+        useless
     }
 
     /// How many octets were classified, content not among them; see
@@ -167,10 +209,11 @@ impl BodyDecoder {
         let ChunkSize { size, paid } = chunk::parse(&bytes[start..end])?;
         self.overhead = add(self.overhead, end - start - paid, limit).ok_or(too_long)?;
         if size == 0 {
+            self.trailers_start = Some(end);
             return Ok(Some(State::Trailers));
         }
         let limit = limits.body_bytes_max;
-        match (self.decoded as u64).checked_add(size) {
+        match (self.taken + self.decoded as u64).checked_add(size) {
             Some(total) if total <= limit => Ok(Some(State::Data { left: size })),
             _ => Err(ParseError::BodyTooLong { limit }),
         }

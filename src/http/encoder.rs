@@ -7,7 +7,8 @@
 //! What is sent besides the response's own fields: `Date` always; `Content-Length` except where
 //! RFC 9110, 8.6 forbids it (1xx, 204) or nobody knows it (304 without a body); `Connection:
 //! close` when the connection ends; `Connection: keep-alive` when it stays open for a 1.0 client,
-//! which would not know. `Transfer-Encoding` never: a response is whole before it is encoded.
+//! which would not know. `Transfer-Encoding` only where the content comes in pieces of which nobody
+//! knows how many.
 //! Content is left out for HEAD and for 1xx, 204, 205 and 304.
 
 use super::response::ContentType;
@@ -55,7 +56,7 @@ const PLAIN: ResponseContext = ResponseContext {
 fn encode_plain(content: &[u8], date: &HttpDate, output: &mut Buffer) {
     let mut pieces = Pieces::new(output, content.len());
     pieces.put(date.plain_head());
-    pieces.put_number_and_end(content.len());
+    pieces.put_number_and_end(content.len() as u64);
     pieces.put_slice(content);
     let len = pieces.written();
     output.filled(len);
@@ -64,8 +65,32 @@ fn encode_plain(content: &[u8], date: &HttpDate, output: &mut Buffer) {
 #[inline(never)]
 fn encode_any(response: &Response, context: ResponseContext, date: &HttpDate, output: &mut Buffer) {
     let (length, content) = content_of(response, context);
+    let length = length.map_or(Content::Undeclared, |length| Content::Length(length as u64));
+    encode_head(response, length, context, date, output);
+    output.append(content);
+}
+
+/// How the end of the content is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Content {
+    /// It is nowhere said: there is none, or it ends with the connection.
+    Undeclared,
+    /// After so many bytes.
+    Length(u64),
+    /// In chunks.
+    Chunked,
+}
+
+/// Appends the head of `response` alone.
+pub(crate) fn encode_head(
+    response: &Response,
+    content: Content,
+    context: ResponseContext,
+    date: &HttpDate,
+    output: &mut Buffer,
+) {
     let fields = &response.field_lines[..];
-    let mut pieces = Pieces::new(output, fields.len() + content.len());
+    let mut pieces = Pieces::new(output, fields.len());
     pieces.put_status(response.status);
     pieces.put(date.line());
     if context.close {
@@ -81,16 +106,46 @@ fn encode_any(response: &Response, context: ResponseContext, date: &HttpDate, ou
     if !fields.is_empty() {
         pieces.put_slice(fields);
     }
-    match length {
-        Some(length) => {
+    match content {
+        Content::Length(length) => {
             pieces.put(b"Content-Length: ");
             pieces.put_number_and_end(length);
         }
-        None => pieces.put(b"\r\n"),
+        Content::Chunked => pieces.put(b"Transfer-Encoding: chunked\r\n\r\n"),
+        Content::Undeclared => pieces.put(b"\r\n"),
     }
-    pieces.put_slice(content);
     let len = pieces.written();
     output.filled(len);
+}
+
+/// What a chunk has around its data, at most.
+pub(crate) const CHUNK_OVERHEAD_BYTES_MAX: usize = 16 + 2 + 2;
+
+/// Appends `data` as one chunk; nothing if it is empty, as an empty chunk is the last one.
+pub(crate) fn encode_chunk(data: &[u8], output: &mut Buffer) {
+    if data.is_empty() {
+        return;
+    }
+    let mut size = [b'0'; 16];
+    let mut at = size.len();
+    let mut rest = data.len();
+    while rest > 0 {
+        at -= 1;
+        size[at] = b"0123456789abcdef"[rest & 15];
+        rest >>= 4;
+    }
+    let mut pieces = Pieces::new(output, data.len());
+    pieces.put_slice(&size[at..]);
+    pieces.put(b"\r\n");
+    pieces.put_slice(data);
+    pieces.put(b"\r\n");
+    let len = pieces.written();
+    output.filled(len);
+}
+
+/// Appends the chunk that ends the content.
+pub(crate) fn encode_last_chunk(output: &mut Buffer) {
+    output.append(b"0\r\n\r\n");
 }
 
 /// Appends `100 (Continue)`: the client may send the body it announced.
@@ -187,7 +242,7 @@ impl<'a> Pieces<'a> {
 
     /// A number and the end of the head.
     #[inline(always)]
-    fn put_number_and_end(&mut self, number: usize) {
+    fn put_number_and_end(&mut self, number: u64) {
         let Some((text, text_len)) = short_number_line(number) else {
             self.put_slice(itoa::Buffer::new().format(number).as_bytes());
             return self.put(b"\r\n\r\n");
@@ -206,7 +261,7 @@ const ROOM_WAS_MADE: &str = "room was made for all pieces";
 /// The digits are found side by side in one word, which is several times cheaper than writing them
 /// one by one and copying what comes out.
 #[inline(always)]
-fn short_number_line(number: usize) -> Option<([u8; 8], usize)> {
+fn short_number_line(number: u64) -> Option<([u8; 8], usize)> {
     let number = u32::try_from(number)
         .ok()
         .filter(|&number| number < 10_000)?;
@@ -230,6 +285,6 @@ mod tests {
             assert_eq!(text[..len], *format!("{number}\r\n\r\n").as_bytes());
         }
         assert_eq!(short_number_line(10_000), None);
-        assert_eq!(short_number_line(usize::MAX), None);
+        assert_eq!(short_number_line(u64::MAX), None);
     }
 }

@@ -73,6 +73,38 @@ pub(super) fn parse(line: &[u8], start: usize) -> Result<Field<'_>, ParseError> 
     }
 }
 
+/// The trailer fields behind a chunked body, in the order they came: pairs of name and value. They
+/// say nothing of framing, routing or the connection, whatever their names are (RFC 9110, 6.5.1).
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Trailers<'b> {
+    /// Lines that were checked, each with its line end.
+    lines: &'b [u8],
+}
+
+impl<'b> Trailers<'b> {
+    /// What [`BodyDecoder::trailers`](super::BodyDecoder::trailers) points at.
+    pub(crate) fn new(lines: &'b [u8]) -> Trailers<'b> {
+        Trailers { lines }
+    }
+
+    /// The lines as they came.
+    pub(super) fn lines(self) -> &'b [u8] {
+        self.lines
+    }
+}
+
+impl<'b> Iterator for Trailers<'b> {
+    type Item = (&'b str, &'b [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let len = self.lines.windows(2).position(|two| two == LINE_END)?;
+        let (line, rest) = self.lines.split_at(len);
+        self.lines = &rest[LINE_END.len()..];
+        let field = parse(line, 0).ok()?;
+        Some((std::str::from_utf8(field.name).ok()?, field.value))
+    }
+}
+
 /// The name in front of a colon, and what is behind it.
 #[inline(always)]
 fn split_name(octets: &[u8]) -> Option<(&[u8], &[u8])> {

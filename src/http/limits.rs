@@ -13,8 +13,11 @@ pub struct Limits {
     pub target_bytes_max: u32,
     /// How many field lines the head may have (431).
     pub fields_max: u16,
-    /// In bytes, after decoding (413).
+    /// In bytes, after decoding: a body that is collected before the service is called (413).
     pub body_bytes_max: u64,
+    /// In bytes, after decoding: a body that the service takes in pieces, which are never in memory
+    /// together (413).
+    pub streamed_bytes_max: u64,
     /// In bytes, for one body: what chunk size lines are longer than they need be, that is
     /// extensions, and of size and line end what exceeds the data of the chunk (413).
     pub chunk_overhead_bytes_max: u32,
@@ -24,6 +27,13 @@ pub struct Limits {
     pub empty_lines_max: u8,
 }
 
+impl Limits {
+    /// In bytes: the longest body that may be declared, whatever becomes of it.
+    pub(crate) fn any_body_bytes_max(&self) -> u64 {
+        self.body_bytes_max.max(self.streamed_bytes_max)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
@@ -31,6 +41,7 @@ impl Default for Limits {
             target_bytes_max: 8 * 1024,
             fields_max: 100,
             body_bytes_max: 1024 * 1024,
+            streamed_bytes_max: u64::MAX,
             chunk_overhead_bytes_max: 16 * 1024,
             trailer_bytes_max: 16 * 1024,
             empty_lines_max: 8,

@@ -157,6 +157,13 @@ impl LineMachine {
         self.start = self.next;
     }
 
+    /// The first `len` octets, none of them of the present line, are gone: what follows is counted
+    /// from 0.
+    pub fn rebase(&mut self, len: usize) {
+        self.start -= len;
+        self.next -= len;
+    }
+
     /// First octet of the present line.
     pub fn start(&self) -> usize {
         self.start

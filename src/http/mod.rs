@@ -27,7 +27,7 @@
 //! | `Transfer-Encoding` | `chunked` | in 1.0, other codings (501), `chunked` not last, twice or beside an empty element |
 //! | `Expect` | `100-continue`; anything in 1.0, ignored | anything else (417) |
 //! | chunks | the grammar, extensions included | sizes of 2^63 and more, anything but CR LF behind data |
-//! | trailers | valid fields, dropped | what would be refused in a head |
+//! | trailers | valid fields, kept apart | what would be refused in a head |
 //! | sizes | [`Limits`] | 413, 414, 431 |
 //!
 //! # Known attacks, and the tests that hold them off
@@ -48,7 +48,7 @@
 //! | LF in an extension, two octets behind data | Go, Kestrel, Puma | grammar and CR LF only | `chunks_outside_the_rules_are_refused_with_the_status_of_the_rule` |
 //! | chunk size that overflows | hyper, nginx | below 2^63, checked | the same |
 //! | endless extensions, tiny chunks | node, Go, hyper | a limit on each body's overhead | `a_flood_of_tiny_chunks_or_extensions_is_cut_and_small_honest_chunks_are_not` |
-//! | trailers that change framing or routing | llhttp | checked and dropped | `chunks_become_one_slice_and_leave_what_follows_untouched` |
+//! | trailers that change framing or routing | llhttp | checked and kept apart | `chunks_become_one_slice_and_leave_what_follows_untouched` |
 //! | a head or line without end | many | limits hold while octets come in | `limits_hold_without_a_line_end_ever_coming` |
 //! | octet by octet, to make the parser start over | httparse users | linear, counted | `octet_by_octet_each_octet_is_classified_once` |
 //! | a cut where the parser is between two states | httparse forks | every cut gives what the whole gives | `a_head_cut_anywhere_gives_what_the_whole_gives` |
@@ -79,10 +79,14 @@ mod status;
 
 pub use body::BodyDecoder;
 pub use date::{DateCache, HttpDate};
+pub(crate) use encoder::{
+    CHUNK_OVERHEAD_BYTES_MAX, Content, encode_chunk, encode_head, encode_last_chunk,
+};
 pub use encoder::{ResponseContext, encode, encode_continue, encode_error};
 pub use error::ParseError;
 pub use framing::Framing;
 pub use head::Head;
+pub use headers::Trailers;
 pub use limits::Limits;
 pub use method::{Method, Version};
 pub use request::{OwnedRequest, Request};

@@ -1,7 +1,7 @@
 //! Requests as a service sees them.
 
 use super::head::FieldSpan;
-use super::{Head, Method, Version};
+use super::{Head, Method, Trailers, Version};
 
 /// A request, borrowed from the connection's buffer.
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +9,7 @@ pub struct Request<'b> {
     message: &'b [u8],
     head: &'b Head,
     body: &'b [u8],
+    trailers: Trailers<'b>,
 }
 
 impl<'b> Request<'b> {
@@ -19,7 +20,14 @@ impl<'b> Request<'b> {
             message,
             head,
             body,
+            trailers: Trailers::default(),
         }
+    }
+
+    /// The same with the trailers behind its body.
+    #[must_use]
+    pub(crate) fn with_trailers(self, trailers: Trailers<'b>) -> Request<'b> {
+        Request { trailers, ..self }
     }
 
     /// The method.
@@ -106,6 +114,12 @@ impl<'b> Request<'b> {
         self.body
     }
 
+    /// The fields behind a chunked body.
+    #[must_use]
+    pub fn trailers(&self) -> Trailers<'b> {
+        self.trailers
+    }
+
     /// What the head says apart from its texts.
     #[must_use]
     pub fn head(&self) -> &'b Head {
@@ -116,11 +130,14 @@ impl<'b> Request<'b> {
     #[must_use]
     pub fn to_owned(&self) -> OwnedRequest {
         let head_len = self.head.len();
-        let mut bytes = Vec::with_capacity(head_len + self.body.len());
+        let trailers = self.trailers.lines();
+        let mut bytes = Vec::with_capacity(head_len + self.body.len() + trailers.len());
         bytes.extend_from_slice(&self.message[..head_len]);
         bytes.extend_from_slice(self.body);
+        bytes.extend_from_slice(trailers);
         OwnedRequest {
             bytes,
+            body_len: self.body.len(),
             head: self.head.clone(),
         }
     }
@@ -130,8 +147,9 @@ impl<'b> Request<'b> {
 /// fields.
 #[derive(Clone, Debug)]
 pub struct OwnedRequest {
-    /// The head as it came, then the body without chunk framing.
+    /// The head as it came, then the body without chunk framing, then the trailer lines.
     bytes: Vec<u8>,
+    body_len: usize,
     head: Head,
 }
 
@@ -139,8 +157,9 @@ impl OwnedRequest {
     /// The request, borrowed from here.
     #[must_use]
     pub fn as_request(&self) -> Request<'_> {
-        let (message, body) = self.bytes.split_at(self.head.len());
-        Request::new(message, &self.head, body)
+        let (message, rest) = self.bytes.split_at(self.head.len());
+        let (body, trailers) = rest.split_at(self.body_len);
+        Request::new(message, &self.head, body).with_trailers(Trailers::new(trailers))
     }
 }
 

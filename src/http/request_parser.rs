@@ -374,8 +374,8 @@ impl RequestParser {
             Expect::Nothing | Expect::Unknown => false,
         };
         match head.framing {
-            Framing::Length(length) if length > limits.body_bytes_max => {
-                let limit = limits.body_bytes_max;
+            Framing::Length(length) if length > limits.any_body_bytes_max() => {
+                let limit = limits.any_body_bytes_max();
                 Err(ParseError::BodyTooLong { limit })
             }
             _ => Ok(()),

@@ -3,15 +3,13 @@
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::host::Host;
-use super::metrics::ServerMetrics;
-use crate::connection::{Answered, CloseReason, Connection, Reply, Step, Turn, Wake};
+use super::unit::{InHand, Unit};
+use crate::connection::{Call, CloseReason, Connection, Flow, Reply, Step, Turn, Wake};
 use crate::http::Request;
 use crate::reactor::{
-    Context, Event, EventSource, Local, Next, Peer, Readiness, Registry, Removed, ShortRead,
-    Stream, discard,
+    Context, Event, EventSource, Local, Next, Peer, Readiness, Registry, Removed, ShortRead, Stream,
 };
 use crate::service::Service;
 
@@ -25,6 +23,8 @@ pub(super) struct Driver<S, V> {
     end: CloseReason,
     counted: Counted,
     short_read: ShortRead,
+    /// Whoever takes the present exchange in pieces.
+    exchange: Option<Box<InHand<S>>>,
 }
 
 /// How a connection counts against the limit.
@@ -45,17 +45,6 @@ const MARKS: Readiness = Readiness::READ_CLOSED.union(Readiness::PRIORITY);
 /// Bytes one connection may write in one turn, before others get theirs.
 const WRITE_PER_TURN: usize = 256 * 1024;
 
-/// How many characters of a path are logged.
-const LOGGED_MAX: usize = 256;
-
-/// What a request is answered with.
-struct Unit<'a, 'c, S, V> {
-    service: &'a mut V,
-    state: &'a mut S,
-    metrics: &'a mut ServerMetrics,
-    cx: &'a mut Context<'c, S>,
-}
-
 impl<S: 'static, V: Service<S>> Driver<S, V> {
     pub(super) fn new(
         (stream, peer): (Stream, &Peer),
@@ -71,6 +60,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             end: CloseReason::HandlerPanicked, // unless it ends by itself
             counted,
             short_read: peer.short_read(),
+            exchange: None,
         }
     }
 
@@ -100,7 +90,6 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             service,
             state,
             metrics,
-            cx,
         };
         let step = match event {
             Event::Ready(readiness) => {
@@ -108,12 +97,19 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
                 self.connection.poll(&mut turn)
             }
             Event::Deadline => self.handle_deadline(&mut turn),
-            Event::Resumed => self.handle_resumed(unit.cx.is_draining(), &mut turn),
+            Event::Resumed => self.handle_resumed(cx.is_draining(), &mut turn),
             Event::Drain => self.handle_drain(&mut turn),
-            Event::Signal(_) | Event::Woken => self.connection.poll(&mut turn),
+            Event::Woken => {
+                self.connection.handle_woken();
+                self.connection.poll(&mut turn)
+            }
+            Event::Signal(_) => self.connection.poll(&mut turn),
         };
-        let next = self.drive(step, &mut turn, &mut unit);
+        let next = self.drive(step, &mut turn, &mut unit, cx);
         self.connection.handle_blocked(turn.pools);
+        if self.exchange.is_some() && !self.connection.is_streaming() {
+            self.exchange = None;
+        }
         next
     }
 
@@ -177,13 +173,19 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         &mut self,
         mut step: Step,
         turn: &mut Turn<'_>,
-        unit: &mut Unit<'_, '_, S, V>,
+        unit: &mut Unit<'_, S, V>,
+        cx: &Context<'_, S>,
     ) -> Next {
         let mut written = 0;
         loop {
             let went_on = match step {
                 Step::Read => self.read(turn),
-                Step::Request => Some(self.answer(turn, unit)),
+                Step::Request => Some(self.answer(turn, unit, cx)),
+                Step::Announced => {
+                    let ask = |head: &Request<'_>| unit.ask(head, &mut self.exchange);
+                    Some(self.connection.announce(turn, ask))
+                }
+                Step::Exchange => Some(self.exchange(turn, unit, cx)),
                 Step::Write if written >= WRITE_PER_TURN => return Next::Again,
                 Step::Write => self.write(turn, &mut written),
                 Step::Shutdown => {
@@ -206,20 +208,27 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     }
 
     #[inline(always)]
-    fn answer(&mut self, turn: &mut Turn<'_>, unit: &mut Unit<'_, '_, S, V>) -> Step {
-        let Unit {
-            service,
-            state,
-            metrics,
-            cx,
-        } = unit;
-        let waker = || promise(cx);
-        self.connection.answer(turn, &waker, |request, reply| {
-            metrics.requests += 1;
-            let answered = call(*service, request, reply, state);
-            metrics.panics += u64::from(answered.is_none());
-            answered
-        })
+    fn answer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        unit: &mut Unit<'_, S, V>,
+        cx: &Context<'_, S>,
+    ) -> Step {
+        let (waker, in_hand) = (|| promise(cx), &mut self.exchange);
+        let call = |request: &Request<'_>, reply: Reply<'_>| unit.call(request, reply, in_hand);
+        self.connection.answer(turn, &waker, call)
+    }
+
+    #[cold]
+    fn exchange(
+        &mut self,
+        turn: &mut Turn<'_>,
+        unit: &mut Unit<'_, S, V>,
+        cx: &Context<'_, S>,
+    ) -> Step {
+        let (waker, in_hand) = (|| promise(cx), &mut self.exchange);
+        let call = |call: Call<'_>, flow: &mut Flow<'_>| unit.exchange(in_hand, call, flow);
+        self.connection.exchange(turn, &waker, call)
     }
 
     /// Reads once. Gives the next step, or `None` when the socket has nothing now.
@@ -306,24 +315,6 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
 fn promise<S: 'static>(cx: &Context<'_, S>) -> Box<dyn Wake> {
     let waker = cx.waker(cx.token());
     Box::new(move || waker.wake())
-}
-
-/// Calls the service; `None` when it panicked.
-fn call<S, V: Service<S>>(
-    service: &mut V,
-    request: &Request<'_>,
-    reply: Reply<'_>,
-    state: &mut S,
-) -> Option<Answered> {
-    match catch_unwind(AssertUnwindSafe(|| service.call(request, reply, state))) {
-        Ok(answered) => Some(answered),
-        Err(payload) => {
-            let path: String = request.path().chars().take(LOGGED_MAX).collect();
-            tracing::error!(target: "trine::http", method = request.method_name(), path, "service panicked");
-            discard(payload);
-            None
-        }
-    }
 }
 
 impl<S: 'static, V: Service<S>> EventSource<S> for Driver<S, V> {

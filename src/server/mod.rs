@@ -19,6 +19,7 @@ mod driver;
 mod host;
 mod listener;
 mod metrics;
+mod unit;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;

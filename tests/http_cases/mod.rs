@@ -30,6 +30,7 @@ pub fn limits() -> Limits {
         target_bytes_max: 40,
         fields_max: 5,
         body_bytes_max: 1000,
+        streamed_bytes_max: 1000,
         chunk_overhead_bytes_max: 40,
         trailer_bytes_max: 40,
         empty_lines_max: 2,

@@ -6,15 +6,20 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod pieces;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use trine::connection::{
-    Answered, CloseReason, Config, Connection, Deferred, Pools, Reply, Step, Turn, Wake,
+    Answered, Called, CloseReason, Config, Connection, Deferred, Pools, Reply, Step, Turn, Wake,
+    Wanted,
 };
-use trine::http::{HttpDate, Request, Response, Status};
+use trine::http::{Framing, HttpDate, Request, Response, Status};
 use trine::time::{Span, Tick};
+
+use pieces::Pieces;
 
 pub const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 pub const DEFER: &str = "GET /defer HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -33,6 +38,8 @@ pub struct Trace {
     pub wakes: Arc<AtomicUsize>,
     pub shutdowns: usize,
     pub ended: Option<CloseReason>,
+    /// The exchange in hand.
+    pub pieces: Option<Pieces>,
     pub stale: Option<Answered>,
     /// The states it went through, each with the next.
     pub arrows: BTreeSet<(&'static str, &'static str)>,
@@ -66,6 +73,7 @@ impl Trace {
             wakes: Arc::default(),
             shutdowns: 0,
             ended: None,
+            pieces: None,
             stale: None,
             arrows: BTreeSet::new(),
             turns_follow: true,
@@ -133,6 +141,12 @@ impl Trace {
         self.drive()
     }
 
+    /// Somebody wakes the exchange in hand.
+    pub fn wakes(&mut self) -> &mut Self {
+        self.connection.handle_woken();
+        self.drive()
+    }
+
     /// The service completes its oldest promise, to be given `millis` later.
     pub fn sends_after(&mut self, millis: u64, text: &'static str) -> &mut Self {
         let deferred = self.deferred.remove(0);
@@ -152,6 +166,26 @@ impl Trace {
         let text = String::from_utf8(std::mem::take(&mut self.taken)).unwrap();
         assert_eq!(summary(&text), expected);
         self
+    }
+
+    /// The same for answers to HEAD, which have no content whatever they declare.
+    #[track_caller]
+    pub fn answers_heads(&mut self, statuses: &[&str]) -> &mut Self {
+        let text = self.takes_all();
+        let heads: Vec<&str> = text.split_terminator("\r\n\r\n").collect();
+        let said: Vec<&str> = heads.iter().map(|head| &head[9..12]).collect();
+        assert_eq!(said, statuses);
+        self
+    }
+
+    /// All octets the client took since the last look.
+    pub fn takes_all(&mut self) -> String {
+        String::from_utf8(std::mem::take(&mut self.taken)).unwrap()
+    }
+
+    /// How many octets of the client the connection has not read.
+    pub fn unread(&self) -> usize {
+        self.unread.len()
     }
 
     #[track_caller]
@@ -199,6 +233,7 @@ impl Trace {
         self
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each step")]
     fn drive_one_turn(&mut self) -> Option<Step> {
         let Trace {
             connection, pools, ..
@@ -237,7 +272,29 @@ impl Trace {
                     let (deferred, stale) = (&mut self.deferred, &mut self.stale);
                     connection.answer(&mut turn, &wake, |request, reply| {
                         *served += 1;
-                        serve(request, reply, deferred, stale)
+                        if request.head().framing() == Framing::None
+                            && let Some(opened) = pieces::open(request.path())
+                        {
+                            self.pieces = Some(opened);
+                            return Called::Opened;
+                        }
+                        let answered = serve(request, reply, deferred, stale);
+                        answered.map_or(Called::Panicked, Called::Answered)
+                    })
+                }
+                Step::Announced => connection.announce(&mut turn, |head| {
+                    self.pieces = pieces::open(head.path());
+                    match (&self.pieces, head.path()) {
+                        (Some(_), _) => Wanted::InPieces,
+                        (None, "/opens_and_panics") => Wanted::Panicked,
+                        (None, _) => Wanted::Whole,
+                    }
+                }),
+                Step::Exchange => {
+                    let wake = || counting(&self.wakes);
+                    let in_hand = &mut self.pieces;
+                    connection.exchange(&mut turn, &wake, |call, flow| {
+                        in_hand.as_mut().expect("it was opened").call(call, flow)
                     })
                 }
                 Step::Shutdown => {
@@ -313,6 +370,22 @@ fn serve(
     }
 }
 
+/// The content of chunks, up to where they end or break off.
+fn dechunked(mut text: &str) -> (String, &str) {
+    let mut body = String::new();
+    while let Some((size, rest)) = text.split_once("\r\n") {
+        let len = usize::from_str_radix(size, 16).expect("a size");
+        body.push_str(&rest[..len]);
+        text = rest[len..]
+            .strip_prefix("\r\n")
+            .expect("the end of a chunk");
+        if len == 0 {
+            break;
+        }
+    }
+    (body, text)
+}
+
 /// Each response as status, `close` if it says so, and body.
 fn summary(mut text: &str) -> Vec<String> {
     let mut responses = Vec::new();
@@ -328,6 +401,12 @@ fn summary(mut text: &str) -> Vec<String> {
             .find_map(|line| line.strip_prefix("Content-Length: "))
             .map_or(0, |length| length.parse().unwrap());
         let body = &rest[..rest.len().min(length)];
+        if head.contains("Transfer-Encoding: chunked") {
+            let (body, behind) = dechunked(rest);
+            responses.push(format!("{status}{close} chunked ({} bytes)", body.len()));
+            text = behind;
+            continue;
+        }
         let shown = match body.len() {
             0 => String::new(),
             len if len > 100 => format!(" ({len} bytes)"),

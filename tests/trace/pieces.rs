@@ -1,0 +1,92 @@
+//! Exchanges in pieces, by the path of their request.
+
+use trine::Response;
+use trine::connection::{Call, Flow};
+
+/// What an exchange does.
+#[derive(Debug)]
+pub enum Pieces {
+    /// Sends back what it gets, as it comes.
+    Echo,
+    /// Gives so many bytes, of a declared length or not.
+    Count { left: usize, declared: bool },
+    /// Takes the body, then says how long it was, and its trailers.
+    Sink { len: usize },
+    /// Answers at once and leaves the body.
+    Early,
+    /// Takes nothing and says nothing.
+    Stuck,
+    /// Ends before all that it declared was given.
+    Short,
+    /// Ends without an answer.
+    Silent,
+    /// Panics when it gets a piece.
+    Panics,
+}
+
+/// Whoever is opened for this path; `None` for the service that answers whole.
+pub fn open(path: &str) -> Option<Pieces> {
+    let rest = path.strip_prefix("/pieces/")?;
+    let (name, number) = rest.split_once('/').unwrap_or((rest, ""));
+    let left = number.parse().unwrap_or_default();
+    Some(match name {
+        "echo" => Pieces::Echo,
+        "count" => Pieces::Count {
+            left,
+            declared: false,
+        },
+        "declared" => Pieces::Count {
+            left,
+            declared: true,
+        },
+        "sink" => Pieces::Sink { len: 0 },
+        "early" => Pieces::Early,
+        "stuck" => Pieces::Stuck,
+        "short" => Pieces::Short,
+        "silent" => Pieces::Silent,
+        "panics" => Pieces::Panics,
+        other => panic!("no exchange is called {other}"),
+    })
+}
+
+impl Pieces {
+    /// `None` stands for a panic.
+    pub fn call(&mut self, call: Call<'_>, flow: &mut Flow<'_>) -> Option<usize> {
+        match (self, call) {
+            (Pieces::Echo, Call::Produce) => {
+                let _ = flow.respond(&Response::bytes(""), None);
+            }
+            (Pieces::Echo, Call::Piece(piece)) => return Some(flow.write(piece)),
+            (Pieces::Echo, Call::End(_)) => flow.finish(),
+            (Pieces::Count { left, declared }, Call::Produce) => {
+                let length = declared.then_some(*left as u64);
+                let _ = flow.respond(&Response::bytes(""), length);
+                let piece = vec![b'x'; flow.room().min(*left)];
+                *left -= flow.write(&piece);
+                if *left == 0 {
+                    flow.finish();
+                }
+            }
+            (Pieces::Sink { len }, Call::Piece(piece)) => {
+                *len += piece.len();
+                return Some(piece.len());
+            }
+            (Pieces::Sink { len }, Call::End(trailers)) => {
+                let trailers: Vec<&str> = trailers.map(|(name, _)| name).collect();
+                let said = format!("{len} {}", trailers.join(" "));
+                flow.send(&Response::text(said.trim().to_owned())).unwrap();
+            }
+            (Pieces::Early, Call::Produce) => flow.send(&Response::text("early")).unwrap(),
+            (Pieces::Stuck, Call::Piece(_)) => return Some(0),
+            (Pieces::Short, Call::Produce) => {
+                flow.respond(&Response::bytes(""), Some(10)).unwrap();
+                assert_eq!(flow.write(b"12345"), 5);
+                flow.finish();
+            }
+            (Pieces::Silent, Call::Produce) => flow.finish(),
+            (Pieces::Panics, Call::Piece(_)) => return None,
+            _ => {}
+        }
+        Some(0)
+    }
+}
