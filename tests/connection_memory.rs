@@ -8,9 +8,9 @@ use trine::connection::{Connection, Pools};
 const POOLED: usize = 16 * 1024;
 
 #[test]
-fn a_connection_is_at_most_56_bytes() {
+fn a_connection_is_at_most_48_bytes() {
     let size = size_of::<Connection>();
-    assert!(size <= 56, "{size} bytes");
+    assert!(size <= 48, "{size} bytes");
 }
 
 #[test]

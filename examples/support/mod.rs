@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each example uses a part of it")]
 
 pub mod client;
+pub mod server_flags;
 
 use std::fmt::Display;
 use std::io;
@@ -22,6 +23,11 @@ const NAME: &str = env!("CARGO_BIN_NAME");
 /// A demonstration that takes longer hangs.
 const DEMO_LIMIT: Duration = Duration::from_secs(5);
 
+/// Takes the value of a flag if it knows the name.
+pub trait Take: FnMut(&str, &mut lexopt::Parser) -> Result<bool, lexopt::Error> {}
+
+impl<F: FnMut(&str, &mut lexopt::Parser) -> Result<bool, lexopt::Error>> Take for F {}
+
 /// How this example was asked to run.
 pub struct Example {
     /// Where to listen.
@@ -35,10 +41,16 @@ pub struct Example {
 impl Example {
     /// Reads the command line. Help and mistakes end the program here, with 0 and 2.
     pub fn from_arguments(about: &str, listen: &str) -> Example {
-        match read_arguments(listen) {
+        Example::with_flags(about, listen, "", |_, _| Ok(false))
+    }
+
+    /// The same with flags of its own: `take` says whether it knows the flag of this name, and takes
+    /// its value; `more` tells of them.
+    pub fn with_flags(about: &str, listen: &str, more: &str, take: impl Take) -> Example {
+        match read_arguments(listen, take) {
             Ok(Some((listen, is_demo))) => Example::new(listen, is_demo),
             Ok(None) => {
-                println!("{about}\n\n{}", usage(listen));
+                println!("{about}\n\n{}", usage(listen, more));
                 exit(0)
             }
             Err(error) => {
@@ -147,7 +159,10 @@ impl Timeline {
     }
 }
 
-fn read_arguments(listen: &str) -> Result<Option<(SocketAddr, bool)>, lexopt::Error> {
+fn read_arguments(
+    listen: &str,
+    mut take: impl Take,
+) -> Result<Option<(SocketAddr, bool)>, lexopt::Error> {
     use lexopt::prelude::*;
 
     let (mut listen, mut is_demo) = (listen.to_owned(), false);
@@ -157,6 +172,12 @@ fn read_arguments(listen: &str) -> Result<Option<(SocketAddr, bool)>, lexopt::Er
             Long("listen") => listen = arguments.value()?.string()?,
             Long("demo") => is_demo = true,
             Long("help") | Short('h') => return Ok(None),
+            Long(name) => {
+                let name = name.to_owned();
+                if !take(&name, &mut arguments)? {
+                    return Err(Long(&name).unexpected());
+                }
+            }
             _ => return Err(argument.unexpected()),
         }
     }
@@ -169,12 +190,17 @@ fn read_arguments(listen: &str) -> Result<Option<(SocketAddr, bool)>, lexopt::Er
     Ok(Some((address, is_demo)))
 }
 
-fn usage(listen: &str) -> String {
+fn usage(listen: &str, more: &str) -> String {
+    let more = if more.is_empty() {
+        String::new()
+    } else {
+        format!("\n{more}")
+    };
     format!(
         "Usage: {NAME} [--listen ADDRESS] | --demo\n\
          \n\
-         \x20 --listen ADDRESS  where to listen (default {listen})\n\
-         \x20 --demo            play the clients too, check what they see, exit 0 or 1\n\
-         \x20 --help            this text"
+         \x20 --listen ADDRESS      where to listen (default {listen})\n\
+         \x20 --demo                play the clients too, check what they see, exit 0 or 1\n\
+         \x20 --help                this text{more}"
     )
 }

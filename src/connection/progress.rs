@@ -13,7 +13,7 @@ use super::pools::Pools;
 use super::reply::Reply;
 use super::state::{State, Then};
 use super::turn::{Step, Turn};
-use super::{Connection, Failure, Peer, Quota, UNANSWERED};
+use super::{Connection, Failure, Left, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
 use crate::http::{
     self, Framing, Method, ParseError, Progress, Response, ResponseContext, Status, Version,
@@ -322,7 +322,7 @@ impl Connection {
         self.write_then(
             match self.quota {
                 Quota::Draining => Then::Linger(CloseReason::Drained),
-                Quota::Requests(0) => Then::Linger(CloseReason::RequestCap),
+                Quota::Requests(Left::NONE) => Then::Linger(CloseReason::RequestCap),
                 Quota::Requests(_) if held || large => Then::Linger(CloseReason::CloseRequested),
                 Quota::Requests(_) => Then::Close(CloseReason::CloseRequested),
             },

@@ -1,0 +1,118 @@
+//! One flag for each deadline and limit of a server.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use trine::Server;
+use trine::connection::Rate;
+use trine::time::Span;
+
+/// What was said on the command line; what was not keeps its default.
+#[derive(Default)]
+pub struct ServerFlags {
+    head_timeout: Option<u64>,
+    body_timeout: Option<u64>,
+    handler_timeout: Option<u64>,
+    write_timeout: Option<u64>,
+    idle_timeout: Option<u64>,
+    drain_timeout: Option<u64>,
+    head_limit: Option<u32>,
+    target_limit: Option<u32>,
+    field_limit: Option<u16>,
+    body_limit: Option<u64>,
+    max_connections: Option<usize>,
+}
+
+/// The lowest rates are judged over the timeout that is asked for, at so many bytes a second.
+const BYTES_PER_SECOND: u64 = 500;
+
+impl ServerFlags {
+    /// For the text that `--help` prints.
+    pub const USAGE: &str = "  \
+  --head-timeout MS     for a whole request head (default 10000)
+  --body-timeout MS     for a whole request body that is collected (default 60000); the lowest
+                        rate of 500 bytes a second is judged over at most as long
+  --handler-timeout MS  for the answer of the service (default 30000)
+  --write-timeout MS    the lowest rate at which answers are taken, 500 bytes a second, is judged
+                        over so long (default 60000)
+  --idle-timeout MS     between two requests (default 75000)
+  --drain-timeout MS    from SIGTERM to the end (default 30000)
+  --head-limit BYTES    of a request head (default 16384)
+  --target-limit BYTES  of a request target (default 8192)
+  --field-limit N       fields of a request (default 100)
+  --body-limit BYTES    of a request body (default 1048576 if it is collected, none in pieces)
+  --max-connections N   at one time (default half of the descriptors)";
+
+    /// Takes the value of `--name`, if it is one of these flags.
+    pub fn take(&mut self, name: &str, from: &mut lexopt::Parser) -> Result<bool, lexopt::Error> {
+        match name {
+            "head-timeout" => self.head_timeout = positive(name, from)?,
+            "body-timeout" => self.body_timeout = positive(name, from)?,
+            "handler-timeout" => self.handler_timeout = positive(name, from)?,
+            "write-timeout" => self.write_timeout = positive(name, from)?,
+            "idle-timeout" => self.idle_timeout = positive(name, from)?,
+            "drain-timeout" => self.drain_timeout = positive(name, from)?,
+            "head-limit" => self.head_limit = positive(name, from)?,
+            "target-limit" => self.target_limit = positive(name, from)?,
+            "field-limit" => self.field_limit = positive(name, from)?,
+            "body-limit" => self.body_limit = positive(name, from)?,
+            "max-connections" => self.max_connections = positive(name, from)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The server with what was said.
+    pub fn apply(&self, mut server: Server) -> Server {
+        let config = server.config_mut();
+        let deadlines = &mut config.deadlines;
+        let set = |span: &mut Span, millis: Option<u64>| {
+            *span = millis.map_or(*span, Span::from_millis);
+        };
+        set(&mut deadlines.head, self.head_timeout);
+        set(&mut deadlines.body, self.body_timeout);
+        set(&mut deadlines.handler, self.handler_timeout);
+        set(&mut deadlines.idle, self.idle_timeout);
+        if let Some(millis) = self.body_timeout {
+            let window = Span::from_millis(millis).min(deadlines.body_rate.window);
+            deadlines.body_rate = slowest(window);
+        }
+        if let Some(millis) = self.write_timeout {
+            deadlines.write_rate = slowest(Span::from_millis(millis));
+        }
+        let limits = &mut config.limits;
+        limits.head_bytes_max = self.head_limit.unwrap_or(limits.head_bytes_max);
+        limits.target_bytes_max = self.target_limit.unwrap_or(limits.target_bytes_max);
+        limits.fields_max = self.field_limit.unwrap_or(limits.fields_max);
+        limits.body_bytes_max = self.body_limit.unwrap_or(limits.body_bytes_max);
+        limits.streamed_bytes_max = self.body_limit.unwrap_or(limits.streamed_bytes_max);
+        if let Some(millis) = self.drain_timeout {
+            server = server.drain_timeout(Duration::from_millis(millis));
+        }
+        match self.max_connections {
+            Some(connections) => server.connections_max(connections),
+            None => server,
+        }
+    }
+}
+
+fn slowest(window: Span) -> Rate {
+    let millis = u64::try_from(Duration::from(window).as_millis()).unwrap_or(u64::MAX);
+    let bytes = millis.saturating_mul(BYTES_PER_SECOND) / 1_000;
+    Rate {
+        bytes_min: u32::try_from(bytes).unwrap_or(u32::MAX).max(1),
+        window,
+    }
+}
+
+/// A whole number above 0 that fits.
+fn positive<T>(name: &str, from: &mut lexopt::Parser) -> Result<Option<T>, lexopt::Error>
+where
+    T: FromStr + PartialEq + Default,
+{
+    let text = from.value()?.to_string_lossy().into_owned();
+    match text.parse() {
+        Ok(number) if number != T::default() => Ok(Some(number)),
+        _ => Err(format!("--{name} {text}: not a whole number above 0, or too large").into()),
+    }
+}
