@@ -63,9 +63,12 @@
 //! | the timer wheel | `timer_wheel/` |
 //! | what is accepted and refused as HTTP, and the attacks | `http/mod.rs` |
 //! | states and deadlines of a connection | `connection/state.rs`, `connection/config.rs` |
+//! | bodies in pieces: what is asked when, marks, ends | `connection/streaming.rs`, `connection/exchange.rs` |
 //! | why connections end | `connection/close_reason.rs` |
 //! | answers from other threads | `connection/deferred.rs` |
 //! | sockets moved for a connection | `server/driver.rs` |
+//! | the service called, panics caught | `server/unit.rs` |
+//! | vectors in the parser | `http/block.rs` |
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");

@@ -18,6 +18,7 @@
 //! | idle | 75 s | last answer written | close, silently |
 //! | head | 10 s; more bytes do not extend it | accept, or first bytes | 408; silently if no byte came |
 //! | body | 60 s, and 2,500 bytes in each 5 s | end of the head | 408 |
+//! | streaming | 2,500 bytes of the body in each 5 s, 30,000 of the answer taken in each 60 s, 30 s for the service | since it is waited for | 408, reset, 504; cut if the answer has begun |
 //! | ready, waiting | 30 s | request given out | 504; a late answer meets nobody |
 //! | held | what the service chose | answer noticed | the answer |
 //! | writing | 30,000 bytes taken in each 60 s | begin of writing | reset |
