@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 /// Longer than the limit that a demonstration gives itself, for a busy machine.
 const LIMIT: Duration = Duration::from_secs(15);
 
-const EXAMPLES: [&str; 7] = [
+const EXAMPLES: [&str; 8] = [
     "drain",
     "hello",
+    "httpbin",
     "keepalive",
     "line_chat",
     "three_in_one",
@@ -63,10 +64,14 @@ fn every_example_shows_what_it_claims() {
 fn every_example_is_run_here() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
     let files = std::fs::read_dir(folder).unwrap();
-    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.filter(|name| name.ends_with(".rs")).collect();
+    // A larger program is a folder with a `main.rs`.
+    let mut names: Vec<String> = files
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some() || path.join("main.rs").exists())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
     names.sort();
-    assert_eq!(names, EXAMPLES.map(|name| name.to_owned() + ".rs"));
+    assert_eq!(names, EXAMPLES);
 }
 
 #[test]
@@ -75,8 +80,12 @@ fn a_mistake_on_the_command_line_is_one_line_and_exit_code_2() {
         &["--no-such-flag"][..],
         &["--listen"],
         &["--listen", "nowhere"],
+        &["--head-timeout", "0"],
+        &["--idle-timeout", "soon"],
+        &["--field-limit", "70000"],
+        &["--body-limit", "-1"],
     ] {
-        let output = run("hello", arguments);
+        let output = run("httpbin", arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(said.lines().count(), 1, "{said}");
