@@ -34,6 +34,22 @@ use crate::time::Tick;
 /// Accept begins in Head; a drain sends Idle to Lingering. Every state can end in Closed at once: by
 /// its deadline if there is no answer to give, by the client's end between messages, by a reset, or
 /// by force.
+///
+/// Seen between calls, which may pass through a state without a stop, these are all the ways there
+/// are; `tests/connection_states.rs` takes each of them and finds no other.
+///
+/// | from | to |
+/// |---|---|
+/// | head | announced, ready, writing, closed |
+/// | idle | head, announced, ready, writing, lingering, closed |
+/// | announced | body, ready, writing, streaming |
+/// | ready | streaming, waiting, held, writing |
+/// | streaming | idle, writing, closed |
+/// | body | ready, writing, closed |
+/// | waiting | held, writing, closed |
+/// | held | writing, closed |
+/// | writing | idle, head, body, lingering, closed |
+/// | lingering | closed |
 #[derive(Debug)]
 pub(super) enum State {
     /// Between two messages. Nothing of the next one has come, or it is not looked at yet.
