@@ -133,3 +133,30 @@ fn the_body_limit_counts_content_and_no_framing() {
         Err(ParseError::BodyTooLong { limit: 9 })
     );
 }
+
+#[test]
+fn content_taken_away_in_pieces_is_the_content_and_no_more_is_held_than_must_be() {
+    let mut random = fastrand::Rng::with_seed(7);
+    for (body, content) in CHUNKED.iter().copied() {
+        for _ in 0..200 {
+            let mut decoder = BodyDecoder::new(Framing::Chunked);
+            let (mut held, mut taken, mut sent) = (Vec::new(), Vec::new(), 0);
+            while sent < body.len() {
+                let len = random.usize(1..=body.len() - sent);
+                held.extend_from_slice(&body[sent..sent + len]);
+                sent += len;
+                let progress = decoder.feed(&mut held, &Limits::default()).unwrap();
+                let is_last = progress == Progress::Complete;
+                let all = decoder.decoded();
+                let share = if is_last { all } else { random.usize(0..=all) };
+                taken.extend_from_slice(&held[..share]);
+                let useless = decoder.take(share, &mut held);
+                held.drain(..useless);
+                assert!(held.len() <= all - share + 60, "lines and trailers at most");
+            }
+            assert_eq!(taken, content);
+            let trailers = String::from_utf8(held[decoder.trailers()].to_vec()).unwrap();
+            assert_eq!(trailers.is_empty(), !body.ends_with(b": 9\r\n\r\n"));
+        }
+    }
+}

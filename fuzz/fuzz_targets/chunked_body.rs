@@ -22,6 +22,9 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(decode(body, &ends, &limits), whole);
     let every: Vec<usize> = (0..body.len().min(600)).collect();
     assert_eq!(decode(body, &every, &limits), whole);
+    let taken = take_in_pieces(body, &ends, usize::from(cuts[0]) % 7, &limits);
+    assert_eq!(taken, whole);
+    assert_eq!(take_in_pieces(body, &every, 0, &limits), whole);
     let naive = naive(body).filter(|(content, _)| content.len() <= 4096);
     match whole {
         Err(ParseError::ChunkOverheadTooLong { .. } | ParseError::TrailersTooLong { .. }) => {}
@@ -41,6 +44,33 @@ fn decode(body: &[u8], ends: &[usize], limits: &Limits) -> Outcome {
                 bytes[..decoder.decoded()].to_vec(),
                 decoder.consumed(),
             )));
+        }
+    }
+    Ok(None)
+}
+
+/// The same with the content taken away as it comes, but for its last `left` octets, and with
+/// everything that is of no use any more forgotten.
+fn take_in_pieces(body: &[u8], ends: &[usize], left: usize, limits: &Limits) -> Outcome {
+    let (mut held, mut content, mut forgotten) = (Vec::new(), Vec::new(), 0);
+    let mut decoder = BodyDecoder::new(Framing::Chunked);
+    for end in ends.iter().copied().chain([body.len()]) {
+        held.extend_from_slice(&body[forgotten + held.len()..end]);
+        let progress = decoder.feed(&mut held, limits)?;
+        let left = if progress == Progress::Complete {
+            0
+        } else {
+            left
+        };
+        let len = decoder.decoded().saturating_sub(left);
+        content.extend_from_slice(&held[..len]);
+        let useless = decoder.take(len, &mut held);
+        held.drain(..useless);
+        forgotten += useless;
+        if progress == Progress::Complete {
+            let trailers = &held[decoder.trailers()];
+            assert!(trailers.is_empty() || trailers.ends_with(b"\r\n"));
+            return Ok(Some((content, forgotten + decoder.consumed())));
         }
     }
     Ok(None)
