@@ -87,3 +87,37 @@ fn pools_keep_a_bounded_number_of_buffers() {
     }
     assert_eq!(pools.spare(), (2, 0));
 }
+
+#[test]
+fn a_large_answer_is_not_copied_before_the_client_takes_it() {
+    let mut trace = Trace::new();
+    trace
+        .takes(0)
+        .reads(trace::get("/big?8388608"))
+        .is("streaming");
+    assert!(trace.connection.memory() <= 160 * 1024);
+    trace.takes(100_000);
+    assert!(trace.connection.memory() <= 160 * 1024);
+    trace
+        .takes(usize::MAX)
+        .answers(&["200 (8388608 bytes)"])
+        .is("idle");
+    // The same for one that was promised, and behind another request.
+    trace.reads(
+        [
+            "GET /defer HTTP/1.1\r\nHost: a\r\n\r\n",
+            &trace::get("/next"),
+        ]
+        .concat(),
+    );
+    trace.takes(0).sends(LARGE).is("streaming");
+    assert!(trace.connection.memory() <= 160 * 1024);
+    trace
+        .takes(usize::MAX)
+        .answers(&["200 (1000000 bytes)", "200 next"]);
+}
+
+const LARGE: &str = match std::str::from_utf8(&[b'x'; 1_000_000]) {
+    Ok(text) => text,
+    Err(_) => "",
+};

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 use super::config::{Deadlines, Rate};
 use super::deferred::Wake;
 use crate::buffer::Buffer;
@@ -114,6 +116,8 @@ pub(super) struct Streaming {
     pub incoming: Incoming,
     pub outgoing: Outgoing,
     pub producer: Producer,
+    /// The rest of a whole answer, if the service gave one: the connection produces from it itself.
+    pub supply: Bytes,
     pub sending: Allowance,
     pub taking: Allowance,
     pub awaited: Awaited,
@@ -137,6 +141,7 @@ impl Streaming {
             },
             outgoing: Outgoing::Owed,
             producer: Producer::Due,
+            supply: Bytes::new(),
             sending: Allowance::fresh(deadlines.body_rate),
             taking: Allowance::fresh(deadlines.write_rate),
             awaited: Awaited::Service,

@@ -227,7 +227,7 @@ impl Connection {
             return self.poll(turn);
         };
         let until = *until;
-        self.state = State::Closed { reason: PANICKED.1 }; // for a `call` that unwinds
+        self.state.change(State::Closed { reason: PANICKED.1 }); // for a `call` that unwinds
         let output = &mut **self.output.get_or_insert_with(|| turn.pools.take_output());
         loop {
             turn.requests_left = turn.requests_left.saturating_sub(1);
@@ -250,6 +250,7 @@ impl Connection {
                     Look::Request => continue,
                     _ => Fate::Answered,
                 },
+                (Called::Answered(_), Outcome::Begun(content)) => Fate::Begun { until, content },
                 (Called::Answered(_), Outcome::Deferred(slot)) => Fate::Promised { until, slot },
                 (Called::Answered(_), Outcome::Unanswered) => Fate::Failed(UNANSWERED),
                 (Called::Opened, _) => Fate::Opened { until },

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::close_reason::CloseReason;
 use super::deferred::{Found, Slot};
 use super::exchange::Streaming;
 use super::input::Input;
 use super::pools::Pools;
-use super::reply::Reply;
+use super::reply::{LARGE, Reply};
 use super::state::{State, Then};
 use super::turn::{Step, Turn};
 use super::{Connection, Failure, Left, Peer, Quota, UNANSWERED};
@@ -88,6 +90,11 @@ pub(super) enum Fate {
     Answered,
     /// Answered, and no other will be.
     Last,
+    /// Answered, but for this content, which is given as it is taken.
+    Begun {
+        until: Tick,
+        content: Bytes,
+    },
     /// To be answered in pieces.
     Opened {
         until: Tick,
@@ -140,18 +147,19 @@ impl Connection {
         let _ = match fate {
             Fate::Only | Fate::Answered => self.enter_idle(turn),
             Fate::Last => self.answered(context, turn),
+            Fate::Begun { until, content } => self.supply_from(content, until, context, turn),
             Fate::Opened { until } => {
                 let deadlines = &turn.config.deadlines;
                 let streaming = Streaming::new(context, Framing::None, until, deadlines);
-                self.state = State::Streaming(Box::new(streaming));
+                self.state.change(State::Streaming(Box::new(streaming)));
                 None
             }
             Fate::Promised { until, slot } => {
-                self.state = State::Waiting {
+                self.state.change(State::Waiting {
                     until,
                     slot,
                     context,
-                };
+                });
                 self.settle_output(turn.pools);
                 None
             }
@@ -186,17 +194,17 @@ impl Connection {
 
     #[cold]
     fn body_is_announced(&mut self, turn: &Turn<'_>) -> Polled {
-        self.state = State::Announced {
+        self.state.change(State::Announced {
             until: turn.now.after(turn.config.deadlines.handler),
-        };
+        });
         Some(Step::Announced)
     }
 
     #[inline]
     fn request_is_whole(&mut self, turn: &Turn<'_>) -> Polled {
-        self.state = State::Ready {
+        self.state.change(State::Ready {
             until: turn.now.after(turn.config.deadlines.handler),
-        };
+        });
         Some(Step::Request)
     }
 
@@ -219,9 +227,9 @@ impl Connection {
             }
             (_, Peer::Finished) => return self.close(CloseReason::PeerClosed, turn.pools),
             (State::Idle { .. }, _) if begun => {
-                self.state = State::Head {
+                self.state.change(State::Head {
                     until: turn.now.after(turn.config.deadlines.head),
-                };
+                });
             }
             // Its answers may still be on their way, and a request of its may cross the close.
             (State::Idle { .. }, _) if self.quota == Quota::Draining => {
@@ -230,7 +238,7 @@ impl Connection {
             // It was just accepted, and its first request may be on its way.
             (State::Head { until }, _) if !begun && self.quota == Quota::Draining => {
                 let until = (*until).min(turn.now.after(FIRST_WORDS));
-                self.state = State::Head { until };
+                self.state.change(State::Head { until });
             }
             _ => {}
         }
@@ -254,11 +262,11 @@ impl Connection {
             State::Waiting { slot, context, .. } => match slot.look() {
                 Found::Nothing => {}
                 Found::Answer { delay } => {
-                    self.state = State::Held {
+                    self.state.change(State::Held {
                         due: turn.now.after(delay),
                         slot: Arc::clone(slot),
                         context: *context,
-                    };
+                    });
                     return None;
                 }
                 Found::Abandoned => return self.fail(ABANDONED, *context, turn),
@@ -284,8 +292,10 @@ impl Connection {
         };
         context.close |= self.quota == Quota::Draining;
         let output = self.output.get_or_insert_with(|| turn.pools.take_output());
-        http::encode(&response, context, turn.date, output);
-        self.answered(context, turn)
+        match http::encode_beginning(&response, context, turn.date, output, LARGE) {
+            None => self.answered(context, turn),
+            Some(content) => self.supply_from(content, turn.now, context, turn),
+        }
     }
 
     /// Writing, and all is written.
@@ -298,11 +308,11 @@ impl Connection {
                 self.close(reason, turn.pools)
             }
             (Then::Linger(reason), Peer::Open) => {
-                self.state = State::Lingering {
+                self.state.change(State::Lingering {
                     until: turn.now.after(turn.config.deadlines.linger),
                     bytes_left: turn.config.linger_bytes_max,
                     reason,
-                };
+                });
                 Some(Step::Shutdown)
             }
         }
@@ -359,37 +369,37 @@ impl Connection {
 
     #[inline]
     pub(super) fn enter_idle(&mut self, turn: &Turn<'_>) -> Polled {
-        self.state = State::Idle {
+        self.state.change(State::Idle {
             until: turn.now.after(turn.config.deadlines.idle),
-        };
+        });
         None
     }
 
     #[inline(never)]
     fn enter_body(&mut self, turn: &Turn<'_>) -> Polled {
         let deadlines = &turn.config.deadlines;
-        self.state = State::Body {
+        self.state.change(State::Body {
             until: turn.now.after(deadlines.body),
             window_end: turn.now.after(deadlines.body_rate.window),
             window_bytes: 0,
-        };
+        });
         None
     }
 
     /// There is output, and nothing else to do before it is written.
     #[inline]
     pub(super) fn write_then(&mut self, then: Then, turn: &Turn<'_>) -> Polled {
-        self.state = State::Writing {
+        self.state.change(State::Writing {
             window_end: turn.now.after(turn.config.deadlines.write_rate.window),
             window_bytes: 0,
             then,
-        };
+        });
         Some(Step::Write)
     }
 
     /// Ends here and now, and gives back what is held.
     pub(super) fn close(&mut self, reason: CloseReason, pools: &mut Pools) -> Polled {
-        self.state = State::Closed { reason };
+        self.state.change(State::Closed { reason });
         self.drop_input(pools);
         if let Some(output) = self.output.take() {
             pools.give_output(output);

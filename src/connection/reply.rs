@@ -21,6 +21,9 @@ pub struct Reply<'a> {
     pub(super) outcome: &'a mut Outcome,
 }
 
+/// In bytes: longer content is not copied before the client takes it.
+pub(super) const LARGE: usize = 64 * 1024;
+
 impl Reply<'_> {
     /// Answers now: `response` is encoded straight into the connection's output buffer. One that
     /// is only [informational](crate::http::Status::is_informational) is no answer: the client,
@@ -29,8 +32,9 @@ impl Reply<'_> {
     pub fn send(self, response: impl Borrow<Response>) -> Answered {
         let response = response.borrow();
         if Reply::is_final(response) {
-            http::encode(response, self.context, self.date, self.output);
-            *self.outcome = Outcome::Sent;
+            let (context, date) = (self.context, self.date);
+            let rest = http::encode_beginning(response, context, date, self.output, LARGE);
+            *self.outcome = rest.map_or(Outcome::Sent, Outcome::Begun);
         }
         Answered { _private: () }
     }
@@ -80,6 +84,8 @@ pub struct Answered {
 pub(super) enum Outcome {
     Unanswered,
     Sent,
+    /// The head is sent, and this content is to follow.
+    Begun(Bytes),
     Deferred(Arc<Slot>),
 }
 

@@ -119,6 +119,22 @@ impl Then {
 }
 
 impl State {
+    /// Becomes `next`. Only some states own anything; the others are left without a look at what there
+    /// would be to drop.
+    #[inline(always)]
+    pub fn change(&mut self, next: State) {
+        match self {
+            State::Waiting { .. } | State::Held { .. } | State::Streaming(_) => self.leave(next),
+            _ => std::mem::forget(std::mem::replace(self, next)),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn leave(&mut self, next: State) {
+        *self = next;
+    }
+
     /// When this state ends by itself.
     #[inline]
     pub fn deadline(&self) -> Tick {

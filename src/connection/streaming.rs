@@ -10,6 +10,8 @@
 //! Output goes first: with the low water mark reached, nothing is read, decoded or produced before
 //! the client has taken some of it. So whoever does not read his answer is not read from either.
 
+use bytes::{Buf, Bytes};
+
 use super::close_reason::CloseReason;
 use super::deferred::Wake;
 use super::exchange::{Allowance, Awaited, Call, Flow, Incoming, Outgoing, Producer, Streaming};
@@ -18,7 +20,9 @@ use super::state::{State, Then};
 use super::turn::{Step, Turn};
 use super::{Connection, Failure, PANICKED, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
-use crate::http::{Framing, Limits, ParseError, Progress, Request, Status, Trailers};
+use crate::http::{
+    Framing, Limits, ParseError, Progress, Request, ResponseContext, Status, Trailers,
+};
 use crate::time::Tick;
 
 const TRUNCATED: Failure = Failure(Status::BAD_REQUEST, CloseReason::Truncated);
@@ -84,12 +88,12 @@ impl Connection {
         turn.requests_left = turn.requests_left.saturating_sub(1);
         let context = self.quota.begin_exchange(input.head());
         input.release_head();
-        self.state = State::Streaming(Box::new(Streaming::new(
+        self.state.change(State::Streaming(Box::new(Streaming::new(
             context,
             framing,
             until,
             &turn.config.deadlines,
-        )));
+        ))));
         None
     }
 
@@ -180,6 +184,9 @@ impl Connection {
                 streaming.incoming = Incoming::Discarded { bytes_left };
             }
             (_, _) if is_over => {}
+            (_, _) if streaming.producer == Producer::Due && !streaming.supply.is_empty() => {
+                return self.supply(turn);
+            }
             (_, _) if streaming.producer == Producer::Due => return Some(Step::Exchange),
             _ => {}
         }
@@ -197,6 +204,42 @@ impl Connection {
             Due::Nothing if self.is_discarding_done() => self.discarded(turn),
             Due::Nothing => self.await_for(Awaited::Service, Step::Wait, turn),
         }
+    }
+
+    /// The head of a whole answer is in the output, and its content follows as the client takes it.
+    pub(super) fn supply_from(
+        &mut self,
+        content: Bytes,
+        until: Tick,
+        context: ResponseContext,
+        turn: &Turn<'_>,
+    ) -> Polled {
+        let deadlines = &turn.config.deadlines;
+        let mut streaming = Streaming::new(context, Framing::None, until, deadlines);
+        streaming.outgoing = Outgoing::Length(content.len() as u64);
+        streaming.supply = content;
+        self.state.change(State::Streaming(Box::new(streaming)));
+        None
+    }
+
+    /// Appends as much of the content as there is room for.
+    fn supply(&mut self, turn: &mut Turn<'_>) -> Polled {
+        let State::Streaming(streaming) = &mut self.state else {
+            return None;
+        };
+        streaming.producer = Producer::Resting;
+        let no_waker = || -> Box<dyn Wake> { Box::new(|| {}) };
+        let mut flow = Flow {
+            output: self.output.get_or_insert_with(|| turn.pools.take_output()),
+            context: &mut streaming.context,
+            outgoing: &mut streaming.outgoing,
+            date: turn.date,
+            high: turn.config.output_bytes_high,
+            waker: &no_waker,
+        };
+        let len = flow.write(&streaming.supply);
+        streaming.supply.advance(len);
+        None
     }
 
     /// What is to be done about the body, as far as it has come.

@@ -11,6 +11,8 @@
 //! knows how many.
 //! Content is left out for HEAD and for 1xx, 204, 205 and 304.
 
+use bytes::Bytes;
+
 use super::response::ContentType;
 use super::{HttpDate, Response, Status, Version};
 use crate::buffer::Buffer;
@@ -65,9 +67,29 @@ fn encode_plain(content: &[u8], date: &HttpDate, output: &mut Buffer) {
 #[inline(never)]
 fn encode_any(response: &Response, context: ResponseContext, date: &HttpDate, output: &mut Buffer) {
     let (length, content) = content_of(response, context);
+    let _ = output.space(OWN_PIECES_BYTES_MAX + response.field_lines.len() + content.len());
     let length = length.map_or(Content::Undeclared, |length| Content::Length(length as u64));
     encode_head(response, length, context, date, output);
     output.append(content);
+}
+
+/// As [`encode`], but of content longer than `most` bytes nothing yet: that is returned, and is to
+/// follow. A shared body is not copied for every client that takes its time.
+#[inline]
+pub(crate) fn encode_beginning(
+    response: &Response,
+    context: ResponseContext,
+    date: &HttpDate,
+    output: &mut Buffer,
+    most: usize,
+) -> Option<Bytes> {
+    if response.body.len() > most && !content_of(response, context).1.is_empty() {
+        let length = Content::Length(response.body.len() as u64);
+        encode_head(response, length, context, date, output);
+        return Some(response.body.clone());
+    }
+    encode(response, context, date, output);
+    None
 }
 
 /// How the end of the content is found.

@@ -81,7 +81,8 @@ mod status;
 pub use body::BodyDecoder;
 pub use date::{DateCache, HttpDate};
 pub(crate) use encoder::{
-    CHUNK_OVERHEAD_BYTES_MAX, Content, encode_chunk, encode_head, encode_last_chunk,
+    CHUNK_OVERHEAD_BYTES_MAX, Content, encode_beginning, encode_chunk, encode_head,
+    encode_last_chunk,
 };
 pub use encoder::{ResponseContext, encode, encode_continue, encode_error};
 pub use error::ParseError;
