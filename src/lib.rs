@@ -62,6 +62,7 @@
 //! | slow callbacks, counters | `reactor/watch.rs`, `reactor/metrics.rs` |
 //! | the timer wheel | `timer_wheel/` |
 //! | what is accepted and refused as HTTP, and the attacks | `http/mod.rs` |
+//! | percent-decoding | `http/percent.rs` |
 //! | states and deadlines of a connection | `connection/state.rs`, `connection/config.rs` |
 //! | why connections end | `connection/close_reason.rs` |
 //! | answers from other threads | `connection/deferred.rs` |
