@@ -1,4 +1,4 @@
-//! What README.md and SECURITY.md say of files, reasons and defaults is so.
+//! What README.md and SECURITY.md say of files, reasons, features and defaults is so.
 
 use std::fs;
 use std::path::Path;
@@ -36,6 +36,24 @@ fn every_example_has_its_line_in_the_readme() {
         let file = file.unwrap().file_name().into_string().unwrap();
         if let Some(name) = file.strip_suffix(".rs") {
             assert!(readme.contains(&format!("--example {name}")), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_feature_has_its_line_in_the_documents() {
+    let manifest = document("Cargo.toml");
+    let start = manifest.find("[features]\n").unwrap();
+    let features = manifest[start..].lines().skip(1);
+    let features = features.take_while(|line| !line.starts_with('['));
+    let names = features.filter_map(|line| line.split_once(" = ").map(|(name, _)| name));
+    for name in names.filter(|name| *name != "default") {
+        for document_name in ["README.md", "src/features.rs"] {
+            let row = format!("| `{name}` |");
+            assert!(
+                document(document_name).contains(&row),
+                "{document_name}: {name}"
+            );
         }
     }
 }

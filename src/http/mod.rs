@@ -77,6 +77,8 @@ mod request_line;
 mod request_parser;
 mod response;
 mod status;
+#[cfg(feature = "http-types")]
+mod types;
 
 pub use body::BodyDecoder;
 pub use date::{DateCache, HttpDate};
@@ -91,3 +93,5 @@ pub use request::{OwnedRequest, Request};
 pub use request_parser::{Progress, RequestParser};
 pub use response::{FieldError, Response};
 pub use status::Status;
+#[cfg(feature = "http-types")]
+pub use types::ConversionError;
