@@ -59,6 +59,22 @@ fn every_feature_has_its_line_in_the_documents() {
 }
 
 #[test]
+fn every_fuzz_target_is_built_and_named() {
+    for file in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/fuzz_targets")).unwrap() {
+        let file = file.unwrap().file_name().into_string().unwrap();
+        if let Some(name) = file.strip_suffix(".rs") {
+            let path = format!("path = \"fuzz_targets/{file}\"");
+            assert!(document("fuzz/Cargo.toml").contains(&path), "{name}");
+            let quoted = format!("`{name}`");
+            for document_name in ["README.md", "SECURITY.md"] {
+                let names_it = document(document_name).contains(&quoted);
+                assert!(names_it, "{document_name}: {name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_reasons_in_the_table_of_deadlines_exist() {
     let readme = document("README.md");
     let start = readme.find("| `CloseReason` |").unwrap();
