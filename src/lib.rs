@@ -62,6 +62,8 @@
 //! | slow callbacks, counters | `reactor/watch.rs`, `reactor/metrics.rs` |
 //! | the timer wheel | `timer_wheel/` |
 //! | what is accepted and refused as HTTP, and the attacks | `http/mod.rs` |
+//! | percent-decoding; the types of the `http` crate | `http/percent.rs`, `http/types.rs` |
+//! | what is optional | `features.rs` |
 //! | states and deadlines of a connection | `connection/state.rs`, `connection/config.rs` |
 //! | bodies in pieces: what is asked when, marks, ends | `connection/streaming.rs`, `connection/exchange.rs` |
 //! | why connections end | `connection/close_reason.rs` |
@@ -90,6 +92,8 @@ pub mod reactor;
 pub mod service;
 
 pub mod server;
+
+pub mod features;
 
 pub use connection::CloseReason;
 pub use http::{Request, Response};

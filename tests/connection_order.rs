@@ -58,6 +58,17 @@ fn a_request_cut_at_any_octet_is_answered_the_same() {
 }
 
 #[test]
+fn bytes_behind_an_upgrade_that_is_not_taken_are_the_next_request() {
+    let offer = "GET /hello HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
+    Trace::new()
+        .reads([offer, HELLO].concat())
+        .answers(&["200 hello", "200 hello"]);
+    Trace::new()
+        .reads([offer, "x of its own\r\n"].concat())
+        .answers(&["200 hello", "400 close Bad Request"]);
+}
+
+#[test]
 fn bytes_behind_a_request_without_a_length_are_the_next_request() {
     Trace::new()
         .reads([get("/a").as_str(), HELLO].concat())

@@ -1,4 +1,4 @@
-//! What README.md and SECURITY.md say of files, reasons and defaults is so.
+//! What the documents say of files, reasons, defaults, features and tests is so.
 
 use std::fs;
 use std::path::Path;
@@ -36,6 +36,76 @@ fn every_example_has_its_line_in_the_readme() {
         let file = file.unwrap().file_name().into_string().unwrap();
         if let Some(name) = file.strip_suffix(".rs") {
             assert!(readme.contains(&format!("--example {name}")), "{name}");
+        }
+    }
+}
+
+/// The texts of all files below `folder` that are Rust.
+fn sources(folder: &Path) -> String {
+    let mut texts = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            texts += &sources(&path);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            texts += &fs::read_to_string(path).unwrap();
+        }
+    }
+    texts
+}
+
+#[test]
+fn every_known_attack_names_tests_that_are_there() {
+    let manual = document("src/http/mod.rs");
+    let start = manual.find("//! # Known attacks").unwrap();
+    let rows = manual[start..]
+        .lines()
+        .take_while(|line| line.starts_with("//!"));
+    let rows: Vec<_> = rows.filter(|row| row.contains("| `")).collect();
+    assert!(rows.len() > 30, "{rows:#?}");
+    let tests = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));
+    for row in rows {
+        let cells: Vec<_> = row.split(" | ").collect();
+        assert_eq!(cells.len(), 5, "{row}");
+        let names = code(cells[4]);
+        assert!(!names.is_empty(), "{row}");
+        for name in names {
+            let test = format!("#[test]\nfn {name}() {{");
+            assert!(tests.contains(&test), "no test {name}");
+        }
+    }
+}
+
+#[test]
+fn every_feature_has_its_line_in_the_documents() {
+    let manifest = document("Cargo.toml");
+    let start = manifest.find("[features]\n").unwrap();
+    let features = manifest[start..].lines().skip(1);
+    let features = features.take_while(|line| !line.starts_with('['));
+    let names = features.filter_map(|line| line.split_once(" = ").map(|(name, _)| name));
+    for name in names.filter(|name| *name != "default") {
+        for document_name in ["README.md", "src/features.rs"] {
+            let row = format!("| `{name}` |");
+            assert!(
+                document(document_name).contains(&row),
+                "{document_name}: {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_fuzz_target_is_built_and_named() {
+    for file in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/fuzz_targets")).unwrap() {
+        let file = file.unwrap().file_name().into_string().unwrap();
+        if let Some(name) = file.strip_suffix(".rs") {
+            let path = format!("path = \"fuzz_targets/{file}\"");
+            assert!(document("fuzz/Cargo.toml").contains(&path), "{name}");
+            let quoted = format!("`{name}`");
+            for document_name in ["README.md", "SECURITY.md"] {
+                let names_it = document(document_name).contains(&quoted);
+                assert!(names_it, "{document_name}: {name}");
+            }
         }
     }
 }

@@ -235,3 +235,19 @@ fn an_owned_request_says_the_same_as_the_borrowed_one() {
     assert!(again.fields().eq(request.fields()));
     assert_eq!(again.host(), request.host());
 }
+
+#[test]
+fn a_name_or_value_longer_than_16_bits_count_keeps_all_its_octets() {
+    let limits = Limits {
+        head_bytes_max: 1 << 20,
+        ..limits()
+    };
+    for len in [255, 256, 65_535, 65_536, 65_551] {
+        let (name, value) = ("n".repeat(len), "v".repeat(len + 1));
+        let message = format!("GET / HTTP/1.1\r\nHost: a\r\n{name}:{value}\r\nB: c\r\n\r\n");
+        let parser = parsed(message.as_bytes(), &limits).unwrap();
+        let request = Request::new(message.as_bytes(), parser.head(), b"");
+        let fields: Vec<_> = request.fields().skip(1).collect();
+        assert_eq!(fields, [(&name[..], value.as_bytes()), ("B", b"c")]);
+    }
+}

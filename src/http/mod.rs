@@ -32,30 +32,52 @@
 //!
 //! # Known attacks, and the tests that hold them off
 //!
-//! The rows of the tables are in `tests/http_cases`.
+//! What happened to others, by the number it has there, and what is done here. The cases that the
+//! tests go through are in `tests/http_cases`; for those nobody thought of there are the fuzz
+//! targets `request_parser`, `chunked_body`, `framing`, `encoder` and `connection`.
 //!
-//! | attack | seen in | what is done | test |
+//! | Two readers that see different requests | seen in | what is done | test |
 //! |---|---|---|---|
-//! | CL.TE, TE.CL: both lengths given | most servers once | refused | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
-//! | TE.TE: a coding only one reader knows | hyper, gunicorn, llhttp | exactly `chunked`, all lines taken together | the same |
-//! | two lengths, lists, `+5`, empty, overflow | hyper, HAProxy, h2o | digits, once, checked | the same |
-//! | chunked in 1.0 | actix, ntex, pingora | refused | the same |
-//! | bare CR, LF, NUL that others see as a line end | llhttp, nginx, many | refused by the one line machine | the same |
-//! | white space before the colon, folds that hide a field | node, many | refused | the same |
-//! | empty field name that ends the list | HAProxy | refused | the same |
-//! | two hosts, invalid host, `#` in a target | node, HAProxy | refused | the same |
-//! | 0.CL: a body without framing | async-h1, pingora | none has no body; what follows is a request | `a_message_without_framing_has_no_body` |
-//! | LF in an extension, two octets behind data | Go, Kestrel, Puma | grammar and CR LF only | `chunks_outside_the_rules_are_refused_with_the_status_of_the_rule` |
-//! | chunk size that overflows | hyper, nginx | below 2^63, checked | the same |
-//! | endless extensions, tiny chunks | node, Go, hyper | a limit on each body's overhead | `a_flood_of_tiny_chunks_or_extensions_is_cut_and_small_honest_chunks_are_not` |
-//! | trailers that change framing or routing | llhttp | checked and kept apart | `chunks_become_one_slice_and_leave_what_follows_untouched` |
-//! | a head or line without end | many | limits hold while octets come in | `limits_hold_without_a_line_end_ever_coming` |
-//! | octet by octet, to make the parser start over | httparse users | linear, counted | `octet_by_octet_each_octet_is_classified_once` |
-//! | a cut where the parser is between two states | httparse forks | every cut gives what the whole gives | `a_head_cut_anywhere_gives_what_the_whole_gives` |
-//! | state of one request left for the next | many | nothing is | `nothing_of_one_message_is_left_in_the_next` |
-//! | response splitting | many | line ends in fields are refused, not repaired | `what_could_split_a_response_is_refused` |
+//! | CL.TE, TE.CL: both lengths given | actix-http RUSTSEC-2021-0081 | 400, whichever comes first | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | TE.TE: a coding, or one of several lines, that only one reader knows | tiny_http RUSTSEC-2020-0031, hyper RUSTSEC-2021-0020, llhttp CVE-2022-32213, gunicorn CVE-2024-1135 and CVE-2024-6827 | exactly `chunked`, once, all lines taken together; else 400 or 501 | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | two lengths, equal or not; a list of them | h2o #3396, actix-web #2767 | 400 | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | a length with a sign, blanks, nothing, too many digits | hyper RUSTSEC-2021-0078, node CVE-2018-7159, HAProxy CVE-2023-40225 | digits, checked; else 400 | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | chunked in HTTP/1.0 | actix-web #2767, ntex #945, Pingora RUSTSEC-2026-0034 | 400 | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | bare CR, LF or NUL that others see as a line end | llhttp CVE-2022-35256, node CVE-2023-30589 | 400, by the one line machine | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | white space before the colon | node CVE-2021-22959 | 400 | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | folds, or a space in front, that hide a field | llhttp CVE-2022-32215 and CVE-2024-27982 | 400 | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | an empty field name that ends the list | HAProxy CVE-2023-25725 | 400 | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | a name longer than the number that counts it | HAProxy CVE-2021-40346 | offsets of 32 bits, nothing is cut | `a_name_or_value_longer_than_16_bits_count_keeps_all_its_octets` |
+//! | two hosts, an invalid one | node | 400 | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | `#` in a target | HAProxy CVE-2023-45539 | 400 | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | 0.CL: a body where no framing says so | hyper RUSTSEC-2020-0008 | there is none; what follows is a request | `a_message_without_framing_has_no_body`, `bytes_behind_a_request_without_a_length_are_the_next_request` |
+//! | a body nobody read, taken for a request | async-h1 RUSTSEC-2020-0093, Pingora CVE-2025-4366 | a body is whole before the service is called, or what its exchange leaves is read for nobody or the connection ends | `a_body_belongs_to_its_own_request_alone`, `what_an_early_answer_leaves_unread_is_read_for_nobody_within_limits`, `nothing_of_the_request_is_kept_behind_its_refusal` |
+//! | octets behind `Upgrade` or CONNECT that pass unread | Pingora CVE-2026-2833 | no tunnels: they are the next request, or not looked at | `bytes_behind_an_upgrade_that_is_not_taken_are_the_next_request`, `connect_is_refused_before_a_service_could_open_a_false_tunnel` |
+//! | requests behind `Connection: close` | node | not looked at, and the answer arrives | `what_follows_a_request_to_close_is_never_looked_at` |
+//! | LF or anything in a chunk extension | Go CVE-2025-22871, Kestrel CVE-2025-55315, fasthttp #1899 | the grammar, and CR LF; else 400 | `chunks_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | any two octets behind the data of a chunk, or the last one | Puma CVE-2023-40175 | CR LF; else 400 | `chunks_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | a chunk size that overflows, is empty, or no number | hyper RUSTSEC-2021-0079, nginx CVE-2013-2028 | below 2^63, checked; else 400 | `chunks_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | trailers that change framing, routing or the connection | llhttp | checked and kept apart | `chunks_become_one_slice_and_leave_what_follows_untouched` |
+//! | a cut where the parser is between two states | hyper #3811, ntex-httparse | every cut gives what the whole gives | `a_head_cut_anywhere_gives_what_the_whole_gives`, `a_body_cut_anywhere_gives_what_the_whole_gives` |
+//! | state of one request left for the next | http-garden | nothing is | `nothing_of_one_message_is_left_in_the_next` |
 //!
-//! Slow and silent clients are held off by deadlines, not here.
+//! | Answers | seen in | what is done | test |
+//! |---|---|---|---|
+//! | response splitting by a value | h2o CVE-2016-1133 | line ends in fields are refused, not repaired | `what_could_split_a_response_is_refused` |
+//! | framing brought along from another side | proxies | the encoder's alone (feature `http-types`) | `a_response_cannot_bring_its_own_framing_along` |
+//! | `%2f`, `%2e%2e`, `%00` in a path | h2o CVE-2015-5638 | segments are split before they are decoded; NUL is an error | `a_path_is_split_at_its_slashes_and_its_segments_are_decoded_after_that` |
+//!
+//! | Cost | seen in | what is done | test |
+//! |---|---|---|---|
+//! | a head or line without end | node CVE-2018-12121, nginx CVE-2009-3896 | limits hold while octets come in | `limits_hold_without_a_line_end_ever_coming` |
+//! | octet by octet, to make the parser start over | httparse users | linear, counted | `octet_by_octet_each_octet_is_classified_once`, `chunk_framing_is_classified_once_and_content_not_at_all` |
+//! | endless extensions, tiny chunks | node CVE-2024-22019, hyper #3495 | a limit on each body's overhead | `a_flood_of_tiny_chunks_or_extensions_is_cut_and_small_honest_chunks_are_not` |
+//! | pipelining without reading | node CVE-2013-4450 | the parser stops at 64 KiB unread | `with_64_kib_unread_no_further_request_is_looked_at`, `a_client_that_pipelines_and_never_reads_stops_the_parser` |
+//! | slow head (slowloris), or none | node CVE-2018-12122, hyper #2457 | a deadline for the whole, from accept | `bytes_do_not_extend_the_10_s_of_the_first_head`, `a_connection_that_never_speaks_closes_silently_after_10_s` |
+//! | the same on the second request | node CVE-2019-5737, hyper #3780 | the same deadline | `a_later_head_has_10_s_from_its_first_bytes` |
+//! | slow body | hyper #2864 | a least rate and a deadline | `a_body_below_500_bytes_a_second_is_cut_after_5_s`, `one_byte_chunks_are_as_slow_as_any_other_body` |
+//! | slow read | hyper #3852 | a least rate, then reset | `a_client_that_never_reads_is_reset_after_60_s` |
+//! | half-close inside a body, to make the loop spin | hyper #4085 | 400 and close | `a_client_that_closes_inside_a_message_is_told_so_and_not_awaited` |
 
 mod authority;
 mod block;
@@ -77,6 +99,8 @@ mod request_line;
 mod request_parser;
 mod response;
 mod status;
+#[cfg(feature = "http-types")]
+mod types;
 
 pub use body::BodyDecoder;
 pub use date::{DateCache, HttpDate};
@@ -96,3 +120,5 @@ pub use request::{OwnedRequest, Request};
 pub use request_parser::{Progress, RequestParser};
 pub use response::{FieldError, Response};
 pub use status::Status;
+#[cfg(feature = "http-types")]
+pub use types::ConversionError;
