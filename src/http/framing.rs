@@ -6,7 +6,7 @@
 //! never come back here.
 
 use super::grammar::trim;
-use super::{ParseError, Version};
+use super::{Limits, ParseError, Version};
 
 /// How the end of a request's body is found (RFC 9112, 6.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +37,16 @@ impl Framing {
             (Coding::Chunked, Version::Http11, None) => Ok(Framing::Chunked),
             (Coding::OtherThenChunked, _, _) => Err(ParseError::TransferCodingUnknown),
             (Coding::Other | Coding::Invalid, _, _) => Err(ParseError::TransferEncoding),
+        }
+    }
+
+    /// Refuses a length above the limit before any of the body has come.
+    #[inline]
+    pub(super) fn check(self, limits: &Limits) -> Result<(), ParseError> {
+        let limit = limits.any_body_bytes_max();
+        match self {
+            Framing::Length(length) if length > limit => Err(ParseError::BodyTooLong { limit }),
+            _ => Ok(()),
         }
     }
 }

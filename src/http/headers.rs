@@ -5,11 +5,11 @@
 //! the main machine judge it when the head is complete. A field that must not come twice is
 //! refused when it does.
 
-use super::ParseError;
 use super::block;
 use super::framing::TransferCoding;
 use super::grammar::{decimal, folds_to, is_blank, token_len, trim};
 use super::head::{FieldSpan, Span};
+use super::{ParseError, Version};
 
 pub(super) const LINE_END: &[u8; 2] = b"\r\n";
 
@@ -160,10 +160,10 @@ pub(super) enum Expect {
 }
 
 impl FieldFacts {
-    /// Takes note of a field. Its length and first letter tell most names apart from the known ones
-    /// at once.
+    /// Takes note of a field of a request. Its length and first letter tell most names apart from
+    /// the known ones at once.
     #[inline(always)]
-    pub fn note(&mut self, field: &Field<'_>) -> Result<(), ParseError> {
+    pub fn note_of_request(&mut self, field: &Field<'_>) -> Result<(), ParseError> {
         let first = field.name.first().map_or(0, |letter| letter | 0x20);
         match (field.name.len(), first) {
             // What nearly every client says; in 1.1 it changes nothing. Values have no octet that
@@ -192,6 +192,13 @@ impl FieldFacts {
         }
         self.any_other = true;
         Ok(())
+    }
+
+    /// Whether the sender lets the connection stay open (RFC 9112, 9.3): `close` says no, then 1.1
+    /// says yes, then 1.0 with `keep-alive` says yes.
+    #[inline]
+    pub fn keeps_open(&self, version: Version) -> bool {
+        !self.close && (version == Version::Http11 || self.keep_alive)
     }
 
     /// Takes note of a `Host` with a [plain authority](block::plain_authority_len).
