@@ -1,4 +1,5 @@
-//! The parsed head: what a request line and its fields say, as offsets into the message.
+//! The parsed head of a request: what its first line and its fields say, as offsets into the
+//! message; and the offsets themselves.
 
 use super::{Framing, Method, Version};
 
@@ -31,6 +32,17 @@ impl Span {
     pub fn of(self, message: &[u8]) -> &[u8] {
         &message[self.start as usize..self.end as usize]
     }
+
+    /// The same for what the parsers let pass only as ASCII.
+    #[inline]
+    pub fn text_of(self, message: &[u8]) -> &str {
+        text(self.of(message))
+    }
+}
+
+/// Octets that the parsers let pass only as ASCII.
+pub(super) fn text(octets: &[u8]) -> &str {
+    std::str::from_utf8(octets).expect("the parsers let only ASCII pass here")
 }
 
 /// Where one field line lies; white space around the value is not part of it.
@@ -38,6 +50,27 @@ impl Span {
 pub(super) struct FieldSpan {
     pub name: Span,
     pub value: Span,
+}
+
+impl FieldSpan {
+    /// The value of the first field with this name, in any case.
+    pub fn first_named<'b>(
+        fields: &[FieldSpan],
+        name: &str,
+        message: &'b [u8],
+    ) -> Option<&'b [u8]> {
+        let wanted = |field: &&FieldSpan| {
+            let found = field.name.of(message);
+            found.len() == name.len() && found.eq_ignore_ascii_case(name.as_bytes())
+        };
+        let field = fields.iter().find(wanted)?;
+        Some(field.value.of(message))
+    }
+
+    /// Name and value.
+    pub fn of(self, message: &[u8]) -> (&str, &[u8]) {
+        (self.name.text_of(message), self.value.of(message))
+    }
 }
 
 /// What the head of a request says; its texts are read through

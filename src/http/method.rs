@@ -1,5 +1,7 @@
 //! Request methods and protocol versions.
 
+use super::ParseError;
+
 /// The registered methods a server meets; every other token is [`Other`](Method::Other), and its
 /// name is read from the request ([`Request::method_name`](super::Request::method_name)).
 ///
@@ -49,7 +51,7 @@ impl Method {
     }
 }
 
-/// The protocol version a request is processed as.
+/// The protocol version a message is processed as.
 ///
 /// `HTTP/1.2` to `HTTP/1.9` are processed as 1.1, the highest minor version known (RFC 9110, 6.2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -58,4 +60,23 @@ pub enum Version {
     Http10,
     /// HTTP/1.1
     Http11,
+}
+
+impl Version {
+    /// The length of its name, whichever it is.
+    pub(super) const NAME_BYTES: usize = "HTTP/1.1".len();
+
+    /// The version with this name, which is case-sensitive and has one digit on each side of the
+    /// dot (RFC 9112, 2.3).
+    #[inline]
+    pub(super) fn from_name(name: &[u8; Version::NAME_BYTES]) -> Result<Version, ParseError> {
+        match name {
+            b"HTTP/1.0" => Ok(Version::Http10),
+            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => Ok(Version::Http11),
+            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+                Err(ParseError::VersionUnsupported)
+            }
+            _ => Err(ParseError::Version),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Requests as a service sees them.
 
-use super::head::FieldSpan;
+use super::head::{FieldSpan, text};
 use super::{Head, Method, Trailers, Version};
 
 /// A request, borrowed from the connection's buffer.
@@ -39,13 +39,13 @@ impl<'b> Request<'b> {
     /// The method as the client wrote it.
     #[must_use]
     pub fn method_name(&self) -> &'b str {
-        text(self.head.method_name.of(self.message))
+        self.head.method_name.text_of(self.message)
     }
 
     /// The request target as the client wrote it.
     #[must_use]
     pub fn target(&self) -> &'b str {
-        text(self.head.target.of(self.message))
+        self.head.target.text_of(self.message)
     }
 
     /// The target without its query; of an absolute URI the path alone (`/` if empty); `*` and
@@ -60,6 +60,7 @@ impl<'b> Request<'b> {
         }
     }
 
+    #[inline(never)]
     fn path_of_other_form(&self, target: &'b [u8]) -> &'b str {
         let path = text(without_query(target));
         match path.split_once("://") {
@@ -86,26 +87,19 @@ impl<'b> Request<'b> {
     /// `Host` is ignored then), else the value of `Host`.
     #[must_use]
     pub fn host(&self) -> Option<&'b str> {
-        self.head.host.map(|span| text(span.of(self.message)))
+        self.head.host.map(|span| span.text_of(self.message))
     }
 
     /// The value of the first field with this name, in any case.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'b [u8]> {
-        let message = self.message;
-        let wanted = |field: &&FieldSpan| {
-            let found = field.name.of(message);
-            found.len() == name.len() && found.eq_ignore_ascii_case(name.as_bytes())
-        };
-        let field = self.head.fields.iter().find(wanted)?;
-        Some(field.value.of(message))
+        FieldSpan::first_named(&self.head.fields, name, self.message)
     }
 
     /// All fields in the order they came, names as the client wrote them.
     pub fn fields(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> + use<'b> {
         let message = self.message;
-        let pair = move |field: &FieldSpan| (text(field.name.of(message)), field.value.of(message));
-        self.head.fields.iter().map(pair)
+        self.head.fields.iter().map(move |field| field.of(message))
     }
 
     /// The whole body, without chunk framing.
@@ -167,8 +161,4 @@ impl OwnedRequest {
 fn without_query(target: &[u8]) -> &[u8] {
     let mark = target.iter().position(|&octet| octet == b'?');
     &target[..mark.unwrap_or(target.len())]
-}
-
-fn text(octets: &[u8]) -> &str {
-    std::str::from_utf8(octets).expect("the parser let only ASCII pass here")
 }

@@ -141,33 +141,14 @@ fn method_len(line: &[u8]) -> Result<usize, ParseError> {
     }
 }
 
-/// The version at the end of the line. Higher minor versions are processed as the highest known
-/// (RFC 9110, 6.2).
+/// The version at the end of the line.
 #[inline]
 fn version(tail: &[u8; TAIL_BYTES]) -> Result<Version, ParseError> {
     if tail == HTTP_11_TAIL {
         return Ok(Version::Http11);
     }
-    let [
-        b' ',
-        b'H',
-        b'T',
-        b'T',
-        b'P',
-        b'/',
-        major,
-        b'.',
-        minor,
-        b'\r',
-        b'\n',
-    ] = tail
-    else {
-        return Err(ParseError::Version);
-    };
-    match (major, minor) {
-        (b'1', b'0') => Ok(Version::Http10),
-        (b'1', b'2'..=b'9') => Ok(Version::Http11),
-        (b'0'..=b'9', b'0'..=b'9') => Err(ParseError::VersionUnsupported),
+    match tail {
+        [b' ', name @ .., b'\r', b'\n'] => Version::from_name(name),
         _ => Err(ParseError::Version),
     }
 }
