@@ -38,7 +38,7 @@
 //! | layer | modules | may touch |
 //! |---|---|---|
 //! | ground | [`time`] [`slab`] [`buffer`] [`timer_wheel`] | memory |
-//! | protocol | [`http`] (parser, bodies, encoder), [`connection`] (sans-I/O server side) | memory |
+//! | protocol | [`http`] (parsers, bodies, encoder), [`connection`] (sans-I/O server side) | memory |
 //! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups) | epoll, clock, timerfd, signals, eventfd |
 //! | units | [`service`] (the logic unit) | |
 //! | ends | [`server`] (the I/O unit) | sockets, by the reactor |

@@ -1,6 +1,7 @@
 //! Bodies: from the octets behind a head to the content, in place.
 //!
-//! A body of known length is simply awaited. Chunked content is moved together at the front of
+//! A body of known length is simply awaited, and so is the end of the connection where that ends a
+//! response. Chunked content is moved together at the front of
 //! the octets as it arrives, so that a whole body is one slice and no second buffer is needed:
 //!
 //! ```text
@@ -27,7 +28,7 @@
 use super::chunk::{self, ChunkSize};
 use super::headers;
 use super::line::{Line, LineMachine};
-use super::{Framing, Limits, ParseError, Progress};
+use super::{Framing, Limits, ParseError, Progress, ResponseFraming};
 
 /// Collects a whole body in place.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ enum State {
     Length {
         left: u64,
     },
+    /// A body that the end of the connection ends.
+    UntilClose,
     SizeLine,
     Data {
         left: u64,
@@ -67,12 +70,26 @@ impl BodyDecoder {
     /// A decoder for one body; without a body it is complete from the start.
     #[must_use]
     pub fn new(framing: Framing) -> BodyDecoder {
+        BodyDecoder::beginning_in(match framing {
+            Framing::None => State::Complete,
+            Framing::Length(left) => State::Length { left },
+            Framing::Chunked => State::SizeLine,
+        })
+    }
+
+    /// The same for the body of a response. In front of a tunnel there is none.
+    #[must_use]
+    pub fn of_response(framing: ResponseFraming) -> BodyDecoder {
+        match framing {
+            ResponseFraming::SelfDelimited(framing) => BodyDecoder::new(framing),
+            ResponseFraming::UntilClose => BodyDecoder::beginning_in(State::UntilClose),
+            ResponseFraming::Tunnel => BodyDecoder::beginning_in(State::Complete),
+        }
+    }
+
+    fn beginning_in(state: State) -> BodyDecoder {
         BodyDecoder {
-            state: match framing {
-                Framing::None => State::Complete,
-                Framing::Length(left) => State::Length { left },
-                Framing::Chunked => State::SizeLine,
-            },
+            state,
             decoded: 0,
             taken: 0,
             trailers_start: None,
@@ -102,6 +119,25 @@ impl BodyDecoder {
             if let State::Complete = self.state {
                 return Ok(Progress::Complete);
             }
+        }
+    }
+
+    /// Takes note that the peer has closed the connection and all that came before was fed: the end
+    /// of a body that lasts [until then](ResponseFraming::UntilClose).
+    ///
+    /// # Errors
+    ///
+    /// [`ParseError::Incomplete`] when the body says that there is more of it, and what
+    /// [`feed`](BodyDecoder::feed) has refused.
+    pub fn handle_close(&mut self) -> Result<(), ParseError> {
+        self.state = match self.state {
+            State::UntilClose | State::Complete => State::Complete,
+            State::Failed(error) => State::Failed(error),
+            _ => State::Failed(ParseError::Incomplete),
+        };
+        match self.state {
+            State::Failed(error) => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -165,6 +201,7 @@ impl BodyDecoder {
                 0 => Some(State::Complete),
                 left => self.wait_in(State::Length { left }),
             }),
+            State::UntilClose => self.take_all(bytes, limits),
             State::SizeLine => self.take_size_line(bytes, limits),
             State::Data { left } => Ok(match self.take_content(bytes, left) {
                 0 => Some(State::DataEnd),
@@ -193,6 +230,17 @@ impl BodyDecoder {
         self.decoded += len;
         self.lines.skip(len);
         left - len as u64
+    }
+
+    /// Takes all that is there; there may always be more.
+    fn take_all(&mut self, bytes: &mut [u8], limits: &Limits) -> Result<Option<State>, ParseError> {
+        let limit = limits.body_bytes_max;
+        let content = self.taken + self.decoded as u64;
+        self.take_content(bytes, limit.saturating_sub(content));
+        match self.lines.next() < bytes.len() {
+            true => Err(ParseError::BodyTooLong { limit }),
+            false => Ok(None),
+        }
     }
 
     fn take_size_line(

@@ -1,14 +1,15 @@
-//! Why bytes are not a request that trine takes.
+//! Why bytes are not a message that trine takes.
 
 use std::fmt;
 
 use super::Status;
 
-/// Why bytes are not an HTTP/1.1 request.
+/// Why bytes are not an HTTP/1.1 request, or not a response.
 ///
 /// Each variant is one rule of the grammar or one limit, so that a test can name the rule and the
 /// server can choose the status from the error alone. After any of them the boundaries of later
-/// messages are unknown: answer [`status`](ParseError::status) and close.
+/// messages are unknown: a server answers [`status`](ParseError::status) and closes, a client
+/// closes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ParseError {
@@ -35,10 +36,13 @@ pub enum ParseError {
         /// In bytes.
         limit: u32,
     },
-    /// The request line does not end in one SP and an HTTP version (RFC 9112, 2.3 and 3).
+    /// The request line does not end in one SP and an HTTP version (RFC 9112, 2.3 and 3), or the
+    /// status line does not begin with a version and one SP (RFC 9112, 4).
     Version,
     /// A major version other than 1 (RFC 9110, 15.6.6).
     VersionUnsupported,
+    /// The status code is not three digits, from 100 on, with one SP behind them (RFC 9112, 4).
+    StatusCode,
     /// A field line that begins with white space: a folded line (RFC 9112, 5.2), or white space
     /// before the first field (RFC 9112, 2.2).
     FoldedLine,
@@ -67,7 +71,7 @@ pub enum ParseError {
     ContentLengthRepeated,
     /// Both `Content-Length` and `Transfer-Encoding` (RFC 9112, 6.1).
     AmbiguousFraming,
-    /// `Transfer-Encoding` in an HTTP/1.0 request (RFC 9112, 6.1).
+    /// `Transfer-Encoding` in an HTTP/1.0 message (RFC 9112, 6.1).
     TransferEncodingInHttp10,
     /// The last transfer coding is not `chunked`, or `chunked` comes twice (RFC 9112, 6.3).
     TransferEncoding,
@@ -96,10 +100,14 @@ pub enum ParseError {
         /// In bytes.
         limit: u32,
     },
+    /// The connection was closed before the body was whole (RFC 9112, 8).
+    Incomplete,
 }
 
 impl ParseError {
-    /// The status that tells the client what it did wrong.
+    /// The status that tells the client what it did wrong. Of a response that cannot be taken a
+    /// client is told 502 by whoever asked in its name, whatever the rule (RFC 9110, 15.6.3);
+    /// rules that only responses can break say so here.
     #[must_use]
     pub fn status(self) -> Status {
         match self {
@@ -115,6 +123,7 @@ impl ParseError {
                 Status::CONTENT_TOO_LARGE
             }
             ParseError::Expectation => Status::EXPECTATION_FAILED,
+            ParseError::StatusCode => Status::BAD_GATEWAY,
             _ => Status::BAD_REQUEST,
         }
     }
@@ -130,8 +139,9 @@ impl ParseError {
             ParseError::MethodTooLong => ("method too long", "RFC 9112, 3"),
             ParseError::Target => ("request target not valid here", "RFC 9112, 3.2"),
             ParseError::TargetTooLong { .. } => ("request target too long", "RFC 9112, 3"),
-            ParseError::Version => ("no HTTP version after one space", "RFC 9112, 2.3"),
+            ParseError::Version => ("HTTP version missing or malformed", "RFC 9112, 2.3"),
             ParseError::VersionUnsupported => ("major version is not 1", "RFC 9110, 15.6.6"),
+            ParseError::StatusCode => ("status code is not three digits", "RFC 9112, 4"),
             ParseError::FoldedLine => ("line begins with white space", "RFC 9112, 5.2"),
             ParseError::FieldName => ("field name is not a token and a colon", "RFC 9112, 5.1"),
             ParseError::HeadTooLong { .. } => ("head too long", "RFC 6585, 5"),
@@ -152,6 +162,7 @@ impl ParseError {
             ParseError::ChunkEnd => ("chunk data does not end in CR LF", "RFC 9112, 7.1"),
             ParseError::ChunkOverheadTooLong { .. } => ("chunk lines too long", "RFC 9112, 7.1.1"),
             ParseError::TrailersTooLong { .. } => ("trailers too long", "RFC 6585, 5"),
+            ParseError::Incomplete => ("closed before the body was whole", "RFC 9112, 8"),
         }
     }
 

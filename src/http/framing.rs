@@ -6,9 +6,10 @@
 //! never come back here.
 
 use super::grammar::trim;
-use super::{Limits, ParseError, Version};
+use super::{Limits, Method, ParseError, Status, Version};
 
-/// How the end of a request's body is found (RFC 9112, 6.3).
+/// How the end of a body is found that says itself where it ends, as all of requests do (RFC 9112,
+/// 6.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Framing {
     /// There is no body.
@@ -20,8 +21,8 @@ pub enum Framing {
 }
 
 impl Framing {
-    /// What `Content-Length` and `Transfer-Encoding` mean together. The method has no say
-    /// (RFC 9112, 6).
+    /// What `Content-Length` and `Transfer-Encoding` mean together. The method of a request has no
+    /// say (RFC 9112, 6).
     #[inline]
     pub(super) fn decide(
         version: Version,
@@ -49,6 +50,47 @@ impl Framing {
             _ => Ok(()),
         }
     }
+}
+
+/// How the end of a response's body is found (RFC 9112, 6.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResponseFraming {
+    /// The response says itself where it ends.
+    SelfDelimited(Framing),
+    /// The body is all that comes until the server closes the connection.
+    UntilClose,
+    /// There is no body, and what follows the head is not HTTP: `101 (Switching Protocols)`, and
+    /// any 2xx to CONNECT.
+    Tunnel,
+}
+
+impl ResponseFraming {
+    /// What is `declared` by the fields, if anything is, in a response to a request with the method
+    /// `answered`. Where RFC 9112, 6.3 says that there is no body, no field says otherwise.
+    #[inline]
+    pub(super) fn decide(
+        answered: Method,
+        status: Status,
+        declared: Option<Framing>,
+    ) -> ResponseFraming {
+        use ResponseFraming::{SelfDelimited, Tunnel, UntilClose};
+        match (status, answered) {
+            (Status::SWITCHING_PROTOCOLS, _) => Tunnel,
+            _ if is_tunnel(answered, status) => Tunnel,
+            (Status::NO_CONTENT | Status::NOT_MODIFIED, _) | (_, Method::Head) => {
+                SelfDelimited(Framing::None)
+            }
+            _ if status.is_informational() => SelfDelimited(Framing::None),
+            _ => declared.map_or(UntilClose, SelfDelimited),
+        }
+    }
+}
+
+/// Whether the response makes the connection a tunnel: its `Content-Length` and
+/// `Transfer-Encoding` are to be ignored (RFC 9110, 9.3.6).
+#[inline]
+pub(super) fn is_tunnel(answered: Method, status: Status) -> bool {
+    answered == Method::Connect && status.is_success()
 }
 
 /// The transfer codings of all `Transfer-Encoding` lines so far, in the order they were applied.

@@ -1,13 +1,14 @@
 //! The main machine: start line, then fields, then the judgement of the whole head.
 //!
-//! What is special to a kind of message, its start line and what its fields mean, is in the
-//! [`Draft`] the machine fills: see [`request_parser`](super::request_parser), which is this
-//! machine with a public face.
+//! It is the same for requests and responses. What is special to one of them, its start line and
+//! what its fields mean, is in the [`Draft`] the machine fills:
+//! [`request_parser`](super::request_parser) and [`response_parser`](super::response_parser) are
+//! this machine with a public face.
 //!
 //! It stands on the line machine ([`line`](super::line)) and sees nothing but whole lines:
 //!
 //! ```text
-//!   StartLine ── empty line ──> StartLine               (a few, RFC 9112, 2.2)
+//!   StartLine ── empty line ──> StartLine               (a few, RFC 9112, 2.2; none in responses)
 //!   StartLine ── line ──> Fields
 //!   Fields ── line ──> Fields
 //!   Fields ── empty line ──> Complete
@@ -116,6 +117,15 @@ impl Default for State {
 }
 
 impl<D: Draft> HeadMachine<D> {
+    pub fn new(draft: D) -> HeadMachine<D> {
+        HeadMachine {
+            state: State::default(),
+            lines: LineMachine::default(),
+            facts: FieldFacts::default(),
+            draft,
+        }
+    }
+
     /// Examines what is new in the message, which is the first `len` octets of `buffer`. What lies
     /// behind them has no say, but blocks of octets are read across their end.
     #[inline(always)]

@@ -179,6 +179,18 @@ impl FieldFacts {
         }
     }
 
+    /// The same for a response, in which `Host` and `Expect` mean nothing.
+    #[inline(always)]
+    pub fn note_of_response(&mut self, field: &Field<'_>) -> Result<(), ParseError> {
+        let first = field.name.first().map_or(0, |letter| letter | 0x20);
+        match (field.name.len(), first) {
+            (10 | 14, b'c') | (17, b't') => {
+                self.note_known(field.name, field.value, field.span.value)
+            }
+            _ => Ok(()),
+        }
+    }
+
     #[inline(never)]
     fn note_known(&mut self, name: &[u8], value: &[u8], span: Span) -> Result<(), ParseError> {
         match name.len() {

@@ -1,12 +1,12 @@
-//! Limits: how much of a request the parser and the body decoder take before they refuse.
+//! Limits: how much of a message the parsers and the body decoder take before they refuse.
 //!
 //! Every list, line and body a peer can make longer has its limit here, and each limit has its
 //! own variant of [`ParseError`](super::ParseError) and so its own status.
 
-/// Upper bounds on one request. All are checked while the bytes come in, not after.
+/// Upper bounds on one request or response, with the status a request beyond them gets. All are checked while the bytes come in, not after.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// In bytes; the request line, all fields, all line ends, and empty lines in front (431).
+    /// In bytes; the first line, all fields, all line ends, and empty lines in front (431).
     pub head_bytes_max: u32,
     /// In bytes; the request target alone (414). RFC 9112, 3 recommends at least 8000 for the
     /// whole line.
@@ -23,7 +23,7 @@ pub struct Limits {
     pub chunk_overhead_bytes_max: u32,
     /// In bytes, for one body: all trailer lines with their line ends (431).
     pub trailer_bytes_max: u32,
-    /// How many empty lines may precede a request line (400).
+    /// How many empty lines may precede a request line (400); a status line never has any.
     pub empty_lines_max: u8,
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Heads, chunk sizes and trailers are all made of lines, and only CR LF ends one. This machine
 //! finds the ends and nothing else; what a line means is the business of the machines above it
-//! ([`RequestParser`](super::RequestParser), [`BodyDecoder`](super::BodyDecoder)), which get each
-//! line whole and so need no states within a line.
+//! ([`RequestParser`](super::RequestParser), [`ResponseParser`](super::ResponseParser),
+//! [`BodyDecoder`](super::BodyDecoder)), which get each line whole and so need no states within a
+//! line.
 //!
 //! ```text
 //!            text               CR                 LF

@@ -1,8 +1,10 @@
-//! HTTP/1.1: requests in, responses out, as machines that know no socket and no clock.
+//! HTTP/1.1: requests in, responses out, and for whoever asks responses in, as machines that know
+//! no socket and no clock.
 //!
 //! ```text
 //!   octets ─> RequestParser ─> Head ─> BodyDecoder ─> Request ─> (service) ─> Response ─> encode
-//!                  └── over the line machine ──┘
+//!                  ├── over the line machine ──┤
+//!   octets ─> ResponseParser ─> ResponseHead ─> BodyDecoder ─> ResponseView
 //! ```
 //!
 //! Octets go in as they arrive; offsets come out, and the texts stay where they are. Fed whole or
@@ -30,11 +32,35 @@
 //! | trailers | valid fields, kept apart | what would be refused in a head |
 //! | sizes | [`Limits`] | 413, 414, 431 |
 //!
+//! # What is accepted of a server
+//!
+//! Of responses the same is taken and refused in the same lines, fields, chunks and trailers, at
+//! the same limits; `Host` and `Expect` mean nothing. What to tell others is not for the parser to
+//! say: whoever asked in somebody's name answers 502.
+//!
+//! | part | taken | refused |
+//! |---|---|---|
+//! | status line | one SP between the parts, the one in front of an empty phrase too; the phrase of any text, UTF-8 or not | other white space; empty lines in front; no SP behind the code, which RFC 9112, 4 demands of servers |
+//! | version | as above | as above |
+//! | code | three digits, 100 to 999 | 000 to 099, other lengths |
+//! | framing fields | `Content-Length` and `Transfer-Encoding` as above, even where there is no body; anything in a 2xx to CONNECT, ignored (RFC 9110, 9.3.6) | other codings and `chunked` not last, which RFC 9112, 6.3 would read until the end |
+//!
+//! Where the body ends (RFC 9112, 6.3), the first that applies; the parser is told the method:
+//!
+//! | response | [`ResponseFraming`] |
+//! |---|---|
+//! | 101; 2xx to CONNECT | `Tunnel`: what follows is not HTTP |
+//! | to HEAD; other 1xx, 204, 304 | `SelfDelimited(None)`, whatever the fields say |
+//! | `Transfer-Encoding: chunked` | `SelfDelimited(Chunked)` |
+//! | `Content-Length` | `SelfDelimited(Length)`, of 0 `SelfDelimited(None)` |
+//! | any other | `UntilClose`, and the connection is not persistent |
+//!
 //! # Known attacks, and the tests that hold them off
 //!
 //! What happened to others, by the number it has there, and what is done here. The cases that the
 //! tests go through are in `tests/http_cases`; for those nobody thought of there are the fuzz
-//! targets `request_parser`, `chunked_body`, `framing`, `encoder` and `connection`.
+//! targets `request_parser`, `response_parser`, `chunked_body`, `framing`, `encoder` and
+//! `connection`.
 //!
 //! | Two readers that see different requests | seen in | what is done | test |
 //! |---|---|---|---|
@@ -66,6 +92,13 @@
 //! | response splitting by a value | h2o CVE-2016-1133 | line ends in fields are refused, not repaired | `what_could_split_a_response_is_refused` |
 //! | framing brought along from another side | proxies | the encoder's alone (feature `http-types`) | `a_response_cannot_bring_its_own_framing_along` |
 //! | `%2f`, `%2e%2e`, `%00` in a path | h2o CVE-2015-5638 | segments are split before they are decoded; NUL is an error | `a_path_is_split_at_its_slashes_and_its_segments_are_decoded_after_that` |
+//!
+//! | Responses, for whoever asks | seen in | what is done | test |
+//! |---|---|---|---|
+//! | two lengths, or `chunked` not last: one user is given another's answer | proxies | refused as in a request, body or not | `responses_outside_the_rules_are_refused_by_the_same_rules` |
+//! | a body where none can be: HEAD, 204, 304 | proxies | none is taken; what follows is a response or an error | `the_body_is_framed_by_method_status_and_fields` |
+//! | a body cut short, taken for whole | many clients | told of the close, the decoder refuses it | `a_connection_that_closes_ends_only_a_body_that_lasts_until_then` |
+//! | a body without end | many clients | the same limit as any | `a_body_until_the_close_is_bounded_like_any_other` |
 //!
 //! | Cost | seen in | what is done | test |
 //! |---|---|---|---|
@@ -99,7 +132,10 @@ mod request;
 mod request_line;
 mod request_parser;
 mod response;
+mod response_head;
+mod response_parser;
 mod status;
+mod status_line;
 #[cfg(feature = "http-types")]
 mod types;
 
@@ -111,7 +147,7 @@ pub(crate) use encoder::{
 };
 pub use encoder::{ResponseContext, encode, encode_continue, encode_error};
 pub use error::ParseError;
-pub use framing::Framing;
+pub use framing::{Framing, ResponseFraming};
 pub use head::Head;
 pub use head_machine::Progress;
 pub use headers::Trailers;
@@ -121,6 +157,8 @@ pub use percent::SegmentError;
 pub use request::{OwnedRequest, Request};
 pub use request_parser::RequestParser;
 pub use response::{FieldError, Response};
+pub use response_head::{ResponseHead, ResponseView};
+pub use response_parser::ResponseParser;
 pub use status::Status;
 #[cfg(feature = "http-types")]
 pub use types::ConversionError;

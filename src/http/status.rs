@@ -110,6 +110,22 @@ impl Status {
         self.0 < 200
     }
 
+    /// Whether the request was understood and done (2xx).
+    #[must_use]
+    pub const fn is_success(self) -> bool {
+        matches!(self.0, 200..=299)
+    }
+
+    /// The status that three digits write, if it is at least 100.
+    #[inline]
+    pub(super) fn from_digits(digits: [u8; 3]) -> Option<Status> {
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let append = |code: u16, digit: u8| code * 10 + u16::from(digit - b'0');
+        Status::from_code(digits.into_iter().fold(0, append))
+    }
+
     /// The whole status line with its line end, for the codes named above: the one table of
     /// phrases, in the shape in which the encoder copies it.
     #[inline]

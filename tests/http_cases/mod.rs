@@ -1,10 +1,12 @@
-//! Requests that must be taken and requests that must be refused, shared by the tests that feed
+//! Messages that must be taken and messages that must be refused, shared by the tests that feed
 //! them whole and the tests that feed them in pieces.
 #![allow(dead_code, unused_imports, reason = "each test crate uses a part")]
 
 mod bodies;
+mod responses;
 
 pub use bodies::{BAD_BODIES, CHUNKED};
+pub use responses::{ACCEPTED_RESPONSES, REFUSED_RESPONSES};
 use trine::http::{Framing, Limits, ParseError, ParseError as E};
 
 /// A head that must be taken.
