@@ -2,8 +2,12 @@
 
 mod trace;
 
+use std::sync::atomic::Ordering;
+
 use trace::{HELLO, Trace, get};
-use trine::connection::CloseReason;
+use trine::connection::{CloseReason, Config, Connection, FlowError, Pools, Step, Turn};
+use trine::http::HttpDate;
+use trine::time::Tick;
 
 fn post(path: &str, framing: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n")
@@ -285,4 +289,75 @@ fn a_client_that_is_gone_ends_the_exchange() {
         .reads(with_length("/pieces/stuck", 3))
         .aborts()
         .closes(CloseReason::Forced);
+}
+
+#[test]
+fn an_answer_that_is_given_up_is_never_taken_for_a_whole_one() {
+    Trace::new()
+        .reads(get("/pieces/aborts/0"))
+        .answers(&["500 close Internal Server Error"])
+        .ends_sending()
+        .closes(CloseReason::Unanswered);
+    Trace::new()
+        .reads(get("/pieces/aborts/1"))
+        .closes(CloseReason::Aborted);
+    // Where the end of the connection is the end of the content, a deadline cuts by a reset too.
+    let head = "POST /pieces/echo HTTP/1.0\r\nContent-Length: 9\r\n\r\nabc";
+    let mut old = Trace::new();
+    old.reads(head).at(5_000).expires();
+    old.closes(CloseReason::Aborted);
+}
+
+#[test]
+fn an_answer_begins_once_and_is_no_interim_one() {
+    Trace::new()
+        .reads(get("/pieces/insists/"))
+        .answers(&["200 once"])
+        .is("idle");
+    for error in [FlowError::HasBegun, FlowError::Informational] {
+        assert!(error.to_string().contains("answer"), "{error}");
+    }
+}
+
+#[test]
+fn a_status_without_content_has_none_whatever_is_written() {
+    for status in [204, 205, 304] {
+        let mut trace = Trace::new();
+        trace.reads(get(&format!("/pieces/status/{status}")));
+        trace.answers(&[&status.to_string()]).is("idle");
+    }
+    let mut trace = Trace::new();
+    trace.reads(get("/pieces/status/201")).answers(&["201 abc"]);
+}
+
+#[test]
+fn an_exchange_is_asked_again_after_each_wake_up() {
+    let mut trace = Trace::new();
+    trace.reads(get("/pieces/sleeps/")).answers(&[]);
+    trace.wakes().answers(&[]);
+    trace.wakes().answers(&["200 awake"]).is("idle");
+    assert_eq!(trace.wakes.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn a_service_that_is_never_asked_is_late_all_the_same() {
+    let (date, mut pools) = (HttpDate::from_unix(0), Pools::default());
+    let config = Config::default();
+    for (head, step) in [
+        (HELLO, Step::Request),
+        (&with_length("/", 5), Step::Announced),
+    ] {
+        let mut connection = Connection::new(Tick(0), &config);
+        let mut turn = Turn::new(Tick(0), &date, &config, &mut pools);
+        connection.input_space(turn.pools)[..head.len()].copy_from_slice(head.as_bytes());
+        assert_eq!(connection.handle_input(head.len(), &mut turn), step);
+        assert_eq!(connection.poll(&mut turn), step, "it is said again");
+        assert!(!connection.is_reading() && !connection.is_settled());
+        let mut turn = Turn::new(Tick(30_000), &date, &config, &mut pools);
+        connection.handle_deadline(&mut turn);
+        assert_eq!(connection.poll(&mut turn), Step::Write);
+        assert!(connection.output().starts_with(b"HTTP/1.1 504 "));
+        connection.handle_abort(&mut pools);
+        assert!(connection.is_settled());
+    }
 }

@@ -1,7 +1,8 @@
 //! Exchanges in pieces, by the path of their request.
 
 use trine::Response;
-use trine::connection::{Call, Flow};
+use trine::connection::{Call, Flow, FlowError};
+use trine::http::Status;
 
 /// What an exchange does.
 #[derive(Debug)]
@@ -22,6 +23,14 @@ pub enum Pieces {
     Silent,
     /// Panics when it gets a piece.
     Panics,
+    /// Gives the answer up before or after it began.
+    Aborts { begun: bool },
+    /// Tries to begin the answer with what is none, and then twice.
+    Insists,
+    /// Answers with this status and content.
+    Status(u16),
+    /// Goes on when somebody wakes it.
+    Sleeps { woken: usize },
 }
 
 /// Whoever is opened for this path; `None` for the service that answers whole.
@@ -45,6 +54,10 @@ pub fn open(path: &str) -> Option<Pieces> {
         "short" => Pieces::Short,
         "silent" => Pieces::Silent,
         "panics" => Pieces::Panics,
+        "aborts" => Pieces::Aborts { begun: left > 0 },
+        "insists" => Pieces::Insists,
+        "status" => Pieces::Status(number.parse().expect("a status")),
+        "sleeps" => Pieces::Sleeps { woken: 0 },
         other => panic!("no exchange is called {other}"),
     })
 }
@@ -85,8 +98,42 @@ impl Pieces {
             }
             (Pieces::Silent, Call::Produce) => flow.finish(),
             (Pieces::Panics, Call::Piece(_)) => return None,
+            (Pieces::Aborts { begun }, Call::Produce) => {
+                if *begun {
+                    flow.respond(&Response::bytes(""), None).unwrap();
+                    assert_eq!(flow.write(b"abc"), 3);
+                }
+                flow.abort();
+                assert!(flow.is_finished() && flow.room() == 0);
+            }
+            (Pieces::Insists, Call::Produce) => insist(flow),
+            (Pieces::Status(code), Call::Produce) => {
+                let head = Response::new(Status::from_code(*code).expect("a status"));
+                let _ = flow.respond(&head, Some(3));
+                let _ = flow.write(b"abc");
+                flow.finish();
+            }
+            (Pieces::Sleeps { woken }, Call::Produce) => {
+                *woken += 1;
+                flow.waker().wake();
+                if *woken == 3 {
+                    flow.send(&Response::text("awake")).unwrap();
+                }
+            }
             _ => {}
         }
         Some(0)
     }
+}
+
+/// Nothing but the first answer that is one begins.
+fn insist(flow: &mut Flow<'_>) {
+    let interim = Response::new(Status::CONTINUE);
+    assert_eq!(flow.respond(&interim, None), Err(FlowError::Informational));
+    assert_eq!(flow.send(&interim), Err(FlowError::Informational));
+    flow.send(&Response::text("once")).unwrap();
+    let again = Response::text("twice");
+    assert_eq!(flow.send(&again), Err(FlowError::HasBegun));
+    assert_eq!(flow.respond(&again, None), Err(FlowError::HasBegun));
+    flow.finish(); // no effect
 }
