@@ -1,9 +1,11 @@
 //! Rules of the loop, each a test, on a kernel whose time is virtual.
 
+mod budgets;
 mod children;
 mod classes;
 mod coming_and_going;
 mod demultiplexer;
+mod drains;
 mod fork;
 mod inbox;
 mod metrics;
