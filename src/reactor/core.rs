@@ -8,21 +8,17 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::base::{Base, Phase};
 use super::error::{Error, ErrorKind, InsertError};
+use super::local::Locals;
 use super::registry::Registry;
 use super::slot::{Facts, Leaving, Slot};
 use super::source::{Class, EventSource, Readiness, Removed};
 use super::watch::Watch;
 use crate::slab::{Slab, Token};
 
-/// Numbers the loops of this process.
-static LOOPS: AtomicU32 = AtomicU32::new(0);
-
 pub(super) struct Core<S> {
-    pub(super) id: u32,
     pub(super) slots: Slab<Slot<S>>,
     pub(super) base: Base,
     /// Sources that get [`Event::Resumed`] in the leftovers phase.
@@ -31,7 +27,7 @@ pub(super) struct Core<S> {
     pub(super) bulk: VecDeque<Token>,
     pub(super) leaving: VecDeque<Leaving<S>>,
     /// Values shared by sources of this loop; see [`Local`](super::Local).
-    pub(super) locals: Vec<Option<Box<dyn Any>>>,
+    pub(super) locals: Locals,
     /// Live sources that a drain waits for.
     pub(super) foreground: usize,
     /// Live sources that [owe](Facts::owes_drain) themselves a look before they are told.
@@ -45,13 +41,12 @@ pub(super) struct Core<S> {
 impl<S: 'static> Core<S> {
     pub(super) fn new(base: Base) -> Core<S> {
         Core {
-            id: LOOPS.fetch_add(1, Ordering::Relaxed),
             slots: Slab::new(),
             base,
             again: VecDeque::new(),
             bulk: VecDeque::new(),
             leaving: VecDeque::new(),
-            locals: Vec::new(),
+            locals: Locals::default(),
             foreground: 0,
             drains_owed: 0,
             control_sources: 0,

@@ -8,6 +8,7 @@ mod demultiplexer;
 mod drains;
 mod fork;
 mod inbox;
+mod locals;
 mod metrics;
 mod schedule;
 mod streams;
