@@ -129,7 +129,7 @@ impl Buffer {
 
     /// Forgets everything from byte `len` on. No effect when fewer bytes are held.
     pub fn truncate(&mut self, len: usize) {
-        self.end = self.end.min(self.start + len);
+        self.end = self.end.min(self.start.saturating_add(len));
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
@@ -228,8 +228,11 @@ mod tests {
         assert_eq!((buffer.data(), buffer.capacity()), (&b"efghij"[..], 8));
         buffer.append(&[b'x'; 300]); // grown
         assert_eq!(&buffer.data()[..8], b"efghijxx");
+        buffer.consume(1);
+        buffer.truncate(usize::MAX); // no effect
+        assert_eq!(buffer.len(), 305);
         buffer.truncate(2);
-        assert_eq!(buffer.data(), b"ef");
+        assert_eq!(buffer.data(), b"fg");
         buffer.consume(2);
         assert_eq!(buffer.space(1).len(), buffer.capacity());
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
+use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
@@ -82,7 +83,11 @@ fn a_child_that_a_signal_killed_is_reported_so() {
 
 #[test]
 fn a_child_whose_status_was_taken_by_another_wait_is_stolen_and_not_waited_for_ever() {
-    let exit = exit_of(&mut shell("exit 3"), |id| {
+    let (hold, stdin) = UnixStream::pair().unwrap();
+    let mut command = shell("read line; exit 3"); // not before it is watched
+    command.stdin(OwnedFd::from(stdin));
+    let exit = exit_of(&mut command, |id| {
+        drop(hold);
         let id = Pid::from_raw(id as i32);
         waitpid(id, WaitOptions::empty()).unwrap();
     });
@@ -134,8 +139,8 @@ fn mask(status: &str, name: &str) -> u64 {
     u64::from_str_radix(line.unwrap(), 16).unwrap()
 }
 
-/// A loop with everything that has a descriptor.
-fn with_every_descriptor() -> (EventLoop<Option<ChildExit>>, InboxSender<()>) {
+/// A loop with everything that has a descriptor, an accepted connection among it.
+fn with_every_descriptor() -> (EventLoop<Option<ChildExit>>, InboxSender<()>, TcpStream) {
     let mut events = EventLoop::<Option<ChildExit>>::new().unwrap();
     bound(&mut events);
     let signal = |_: &mut _, _: SignalEvent, _: &mut Context<'_, _>| ();
@@ -147,13 +152,18 @@ fn with_every_descriptor() -> (EventLoop<Option<ChildExit>>, InboxSender<()>) {
     events
         .at(SystemTime::now() + Duration::from_secs(3_600), |_, _| ())
         .unwrap();
-    events
-        .tcp(
-            "127.0.0.1:0",
-            |_: &mut _, _: &mut Link<'_, '_, _>, _: &[u8]| (),
-        )
-        .unwrap();
-    (events, sender)
+    let receive = |_: &mut _, _: &mut Link<'_, '_, _>, _: &[u8]| ();
+    let address = events.tcp("127.0.0.1:0", receive).unwrap();
+    let client = TcpStream::connect(address).unwrap();
+    let before = events.len();
+    for _ in 0..1_000 {
+        let _ = events.turn_now(&mut None).unwrap();
+        if events.len() > before {
+            return (events, sender, client);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("the connection is not accepted");
 }
 
 #[test]
@@ -165,7 +175,7 @@ fn a_child_begins_with_no_signal_blocked_or_caught_and_without_descriptors_of_th
         .collect();
     let ignored = mask(&fs::read_to_string("/proc/self/status").unwrap(), "SigIgn");
 
-    let (mut events, sender) = with_every_descriptor();
+    let (mut events, sender, client) = with_every_descriptor();
     events.child(&mut shell("sleep 0.2"), |_, _, _| ()).unwrap();
 
     for (fd, survives) in descriptors() {
@@ -210,5 +220,5 @@ fn a_child_begins_with_no_signal_blocked_or_caught_and_without_descriptors_of_th
             "descriptor {fd} in the child: {list}"
         );
     }
-    drop(sender);
+    drop((sender, client));
 }

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use trine::reactor::{Context, Event, EventSource, Mail, Next, Registry};
+use trine::slab::Token;
 use trine::time::{Span, Tick};
 use trine::{EventLoop, Sources};
 
@@ -70,6 +71,9 @@ fn a_source_handed_to_another_loop_takes_its_bytes_and_its_deadline_along() {
     });
 
     let mut first = EventLoop::<()>::new().unwrap();
+    // A loop without sources would not look for events.
+    let far = Duration::from_secs(3_600);
+    first.call_after(far, |(), _| {}).unwrap();
     let until = first.context().now().after(Span::from_millis(150));
     let collector = Collector {
         stream,
@@ -79,25 +83,88 @@ fn a_source_handed_to_another_loop_takes_its_bytes_and_its_deadline_along() {
     };
     let token = first.insert(collector).unwrap();
     client.write_all(b"to the first, ").unwrap();
-    let _ = first.turn(&mut ()).unwrap();
+    let _ = first.turn_now(&mut ()).unwrap();
     // Bytes arrive before the move and are read, or not, after it: none are lost.
     client.write_all(b"in between, ").unwrap();
     let before = first.metrics().events;
     let moved = first.context().take::<Collector>(token).unwrap();
     assert_eq!(moved.bytes, b"to the first, ");
     inbox.recv().unwrap().try_send(moved).unwrap();
-    let _ = first.turn_now(&mut ()).unwrap();
-    assert_eq!(
-        first.metrics().events,
-        before,
-        "the old loop still called it"
-    );
     client.write_all(b"to the second").unwrap();
+    let _ = first.turn_now(&mut ()).unwrap();
+    let metrics = first.metrics();
+    assert_eq!(metrics.events, before, "the old loop still called it");
+    assert_eq!(metrics.stale_events, 0, "it is still registered there");
 
     let (bytes, in_time) = outcome.recv_timeout(Duration::from_secs(10)).unwrap();
     assert_eq!(bytes, b"to the first, in between, to the second");
     assert!(in_time);
     second.join().unwrap();
+}
+
+/// Takes another source when its own descriptor is ready.
+struct Taker {
+    stream: UnixStream,
+    victim: Option<Token>,
+}
+
+impl EventSource<Option<Box<Collector>>> for Taker {
+    fn register(&mut self, registry: &mut Registry<'_>) -> std::io::Result<()> {
+        registry.descriptor(&self.stream)
+    }
+
+    fn handle(
+        &mut self,
+        event: Event,
+        taken: &mut Option<Box<Collector>>,
+        cx: &mut Context<'_, Option<Box<Collector>>>,
+    ) -> Next {
+        let mut buffer = [0; 8];
+        if matches!(event, Event::Ready(_))
+            && self.stream.read(&mut buffer).is_ok()
+            && let Some(victim) = self.victim.take()
+        {
+            *taken = cx.take::<Collector>(victim);
+        }
+        Next::Wait
+    }
+}
+
+#[test]
+fn an_event_that_is_on_its_way_to_a_source_when_it_is_taken_reaches_nobody_and_no_byte_is_lost() {
+    let _alone = ALONE.lock().unwrap();
+    let (mut order, taker) = UnixStream::pair().unwrap();
+    let (mut client, stream) = UnixStream::pair().unwrap();
+    taker.set_nonblocking(true).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let (done, outcome) = mpsc::channel();
+    let mut first = EventLoop::<Option<Box<Collector>>>::new().unwrap();
+    let until = first.context().now().after(Span::from_millis(100));
+    let collector = Collector {
+        stream,
+        bytes: Vec::new(),
+        until,
+        done,
+    };
+    let victim = Some(first.insert(collector).unwrap());
+    let stream = taker;
+    first.insert(Taker { stream, victim }).unwrap();
+    let mut taken = None;
+    for _ in 0..2 {
+        let _ = first.turn_now(&mut taken).unwrap();
+    }
+    order.write_all(b"take").unwrap(); // reported first,
+    client.write_all(b"in the same batch").unwrap(); // and this behind it
+    let _ = first.turn_now(&mut taken).unwrap();
+    assert_eq!(first.metrics().stale_events, 1);
+    let taken = taken.unwrap();
+    assert!(taken.bytes.is_empty(), "it was called");
+
+    let mut second = EventLoop::<()>::new().unwrap();
+    second.insert(*taken).unwrap();
+    second.run(&mut ()).unwrap();
+    let (bytes, in_time) = outcome.recv_timeout(Duration::ZERO).unwrap();
+    assert_eq!((&*bytes, in_time), (&b"in the same batch"[..], true));
 }
 
 #[test]
@@ -143,6 +210,38 @@ fn a_source_that_waits_with_bytes_unread_is_reported_once() {
         let _ = event_loop.turn_now(&mut ()).unwrap();
     }
     assert_eq!(event_loop.metrics().left_ready, 1);
+}
+
+/// Reads to the end of file and goes on waiting: it may have something to say still.
+struct HalfClosed(UnixStream);
+
+impl EventSource<()> for HalfClosed {
+    fn register(&mut self, registry: &mut Registry<'_>) -> std::io::Result<()> {
+        registry.descriptor(&self.0)
+    }
+
+    fn handle(&mut self, event: Event, (): &mut (), _: &mut Context<'_, ()>) -> Next {
+        if matches!(event, Event::Ready(_)) {
+            let mut buffer = [0; 8];
+            while let Ok(1..) = self.0.read(&mut buffer) {}
+        }
+        Next::Wait
+    }
+}
+
+#[test]
+fn a_source_that_has_read_to_the_end_of_file_is_not_reported_for_bytes_unread() {
+    let _alone = ALONE.lock().unwrap();
+    let (mut client, stream) = UnixStream::pair().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let mut event_loop = EventLoop::<()>::new().unwrap();
+    event_loop.insert(HalfClosed(stream)).unwrap();
+    client.write_all(b"the end").unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    for _ in 0..2 {
+        let _ = event_loop.turn_now(&mut ()).unwrap();
+    }
+    assert_eq!(event_loop.metrics().left_ready, 0);
 }
 
 /// Closes its descriptor early and lets a successor have the number.

@@ -3,10 +3,12 @@
 mod support;
 
 use std::cell::Cell;
-use std::io::{BufRead, BufReader, Lines};
-use std::net::SocketAddr;
+use std::io::{self, BufRead, BufReader, ErrorKind, Lines, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -197,24 +199,47 @@ fn under_load_every_request_that_was_taken_is_answered() {
     assert_eq!(server.served(), answered, "requests the service was given");
 }
 
-/// Counted by the clients: nobody who connected and was not refused goes without an answer.
+/// Asks for `/` on a connection of its own.
+fn ask(stream: TcpStream) -> io::Result<u16> {
+    (&stream).write_all(&get("/"))?;
+    match stream.peek(&mut [0])? {
+        0 => panic!("closed without an answer"),
+        _ => Ok(Client::over(stream).answer().status),
+    }
+}
+
+/// Counted by the clients: nobody who connected and was not refused goes without an answer, but for
+/// those that the kernel connects behind the server's last look into its queue, and resets when the
+/// listening socket closes (see `listener.rs`): one for each client at most, for the next finds
+/// nobody.
 #[test]
 fn a_request_on_each_connection_under_load_is_answered_or_never_connected() {
     let mut server = Process::start(LONG);
     let address = server.address;
+    let signalled = Arc::new(AtomicBool::new(false));
+    let is_signalled = Arc::clone(&signalled);
     let load = move || {
-        let mut answered = 0_u32;
-        while let Ok(stream) = std::net::TcpStream::connect(address) {
-            let mut client = Client::over(stream);
-            let answer = client.try_send(get("/")).then(|| client.answer_or_end());
-            let answer = answer.flatten().expect("connected, and not answered");
-            assert_eq!(answer.status, 200);
-            answered += 1;
+        let (mut answered, mut reset) = (0_u32, 0_u32);
+        while let Ok(stream) = TcpStream::connect(address) {
+            match ask(stream) {
+                Ok(status) => {
+                    assert_eq!(status, 200);
+                    answered += 1;
+                }
+                Err(error) => {
+                    let resets = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+                    assert!(resets.contains(&error.kind()), "{error}");
+                    assert!(is_signalled.load(Ordering::SeqCst), "{error}");
+                    reset += 1;
+                }
+            }
         }
+        assert!(reset <= 1, "{reset} connected, and not answered");
         answered
     };
-    let threads: Vec<_> = (0..8).map(|_| thread::spawn(load)).collect();
+    let threads: Vec<_> = (0..8).map(|_| thread::spawn(load.clone())).collect();
     thread::sleep(Duration::from_millis(150)); // some load
+    signalled.store(true, Ordering::SeqCst);
     server.send(Signal::Term);
     let answered = threads.into_iter().map(|thread| thread.join().unwrap());
     let answered: u32 = answered.sum();
@@ -272,7 +297,7 @@ fn a_draining_server_accepts_nobody_new() {
     assert_eq!(idle.get("/").status, 200);
     server.send(Signal::Term);
     idle.ends(End::Closed);
-    assert!(std::net::TcpStream::connect(server.address).is_err());
+    assert!(TcpStream::connect(server.address).is_err());
     assert_eq!(busy.answer().text(), "late");
     drop(busy);
     assert!(server.status().success());

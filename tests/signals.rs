@@ -248,6 +248,7 @@ fn a_removed_source_gets_no_signal_and_the_process_lives() {
         let _ = events.turn(&mut seen).unwrap();
     }
     assert!(seen.is_empty());
+    assert_eq!(events.metrics().stale_events, 0, "nobody is looked for");
 }
 
 /// Subscribes past the closure interface.

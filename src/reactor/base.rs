@@ -162,6 +162,10 @@ impl Base {
         token: Token,
         watch: Watch,
     ) -> io::Result<()> {
+        if self.is_forked(true) {
+            let what = "the process was forked: its loop shares the parent's epoll set";
+            return Err(io::Error::other(what));
+        }
         self.kernel.register(fd, token, watch)?;
         let number = fd.as_raw_fd() as usize; // never negative
         if number >= self.watchers.len() {
@@ -175,6 +179,9 @@ impl Base {
         let slot = self.watchers.get_mut(watched.fd as usize);
         if let Some(slot) = slot.filter(|slot| **slot == token.index()) {
             *slot = u32::MAX;
+            if self.is_forked(true) {
+                return; // the registration is the parent's, which goes on
+            }
             // It can only fail if the descriptor is closed already; then it is gone from epoll.
             let _ = self.kernel.deregister(watched);
         }

@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, ExitStatus};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::context::Context;
 use super::registry::Registry;
@@ -31,34 +31,51 @@ pub enum ChildExit {
 /// Waits for one child.
 pub(super) struct ChildSource<F> {
     child: Child,
-    pidfd: OwnedFd,
+    /// Readable when it has ended. `None` when it had before it could be watched,
+    pidfd: Option<OwnedFd>,
+    /// and how.
+    ended: Option<ChildExit>,
     call: Option<F>,
 }
 
 impl<F> ChildSource<F> {
-    /// Fails, with the child, when the kernel has no pidfd for it.
-    pub(super) fn new(child: Child, call: F) -> Result<ChildSource<F>, (Child, io::Error)> {
-        match open(&child) {
-            Ok(pidfd) => Ok(ChildSource {
-                child,
-                pidfd,
-                call: Some(call),
-            }),
-            Err(error) => Err((child, error)),
-        }
+    /// Fails when the kernel has no pidfd for a child that runs; the child is killed then.
+    pub(super) fn new(mut child: Child, call: F) -> io::Result<ChildSource<F>> {
+        let pidfd = open(&child);
+        // Only now, and whatever became of the pidfd: a child that still runs has kept its id for
+        // itself, so the pidfd is its own, and so is a signal to the id. Of one that somebody else
+        // has waited for, the id may be any process's.
+        let (pidfd, ended) = match (look(&mut child), pidfd) {
+            (Some(exit), _) => (None, Some(exit)),
+            (None, Ok(pidfd)) => (Some(pidfd), None),
+            (None, Err(error)) => {
+                let _ = child.kill().and_then(|()| child.wait());
+                return Err(error);
+            }
+        };
+        Ok(ChildSource {
+            child,
+            pidfd,
+            ended,
+            call: Some(call),
+        })
     }
 
-    /// Ends a child that cannot be watched.
+    /// Ends a child that cannot be watched. By its pidfd, which is never another process's.
     pub(super) fn abandon(mut self) {
-        let _ = self.child.kill().and_then(|()| self.child.wait());
-    }
-
-    /// `None` while it runs.
-    fn look(&mut self) -> Option<ChildExit> {
-        match self.child.try_wait() {
-            Ok(status) => status.map(ChildExit::Exited),
-            Err(_) => Some(ChildExit::Stolen), // ECHILD: there is nothing left to wait for
+        if let Some(pidfd) = &self.pidfd
+            && pidfd_send_signal(pidfd, Signal::Kill).is_ok()
+        {
+            let _ = self.child.wait();
         }
+    }
+}
+
+/// `None` while it runs.
+fn look(child: &mut Child) -> Option<ChildExit> {
+    match child.try_wait() {
+        Ok(status) => status.map(ChildExit::Exited),
+        Err(_) => Some(ChildExit::Stolen), // ECHILD: there is nothing left to wait for
     }
 }
 
@@ -76,11 +93,15 @@ where
     F: FnOnce(&mut S, ChildExit, &mut Context<'_, S>) + 'static,
 {
     fn register(&mut self, registry: &mut Registry<'_>) -> io::Result<()> {
-        registry.readable_descriptor(&self.pidfd)
+        match &self.pidfd {
+            Some(pidfd) => registry.readable_descriptor(pidfd),
+            None => Ok(()), // its first call says how it ended
+        }
     }
 
     fn handle(&mut self, _event: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {
-        let Some(exit) = self.look() else {
+        let exit = self.ended.take().or_else(|| look(&mut self.child));
+        let Some(exit) = exit else {
             return Next::Wait;
         };
         if let Some(call) = self.call.take() {

@@ -1,7 +1,6 @@
 //! The loop, as a source sees it while it runs.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, SystemTime};
 
@@ -63,7 +62,8 @@ impl<S: 'static> Context<'_, S> {
     ///
     /// # Errors
     ///
-    /// Gives the source back when its registration failed or the table is full.
+    /// Gives the source back when its registration failed, as it does in a forked child, or the
+    /// table is full.
     pub fn insert<T: EventSource<S>>(&mut self, source: T) -> Result<Token, InsertError<T>> {
         self.core.insert(source)
     }
@@ -122,7 +122,8 @@ impl<S: 'static> Context<'_, S> {
 
     /// Begins to drain: every source gets [`Event::Drain`](super::Event::Drain) once, and the
     /// loop ends when the last one that is not in the background has closed, or is forced when
-    /// `grace` has passed. No effect on a loop that drains already.
+    /// `grace` has passed. What the last call of a source inserts at the end goes with the others,
+    /// up to 16 times over. No effect on a loop that drains already.
     pub fn drain(&mut self, grace: Duration) {
         if self.core.base.phase == Phase::Running {
             let until = self.now().after(Span::from(grace));
@@ -144,35 +145,32 @@ impl<S: 'static> Context<'_, S> {
         matches!(self.core.base.phase, Phase::Draining { .. } | Phase::Forced)
     }
 
-    /// Puts a value into the loop that its sources share, and gives the key to it.
+    /// Puts a value into the loop that its sources share, and gives the key to it. It stays for as
+    /// long as the loop, or until it is taken out by [`unshare`](Context::unshare).
     pub fn share<T: 'static>(&mut self, value: T) -> Local<T> {
-        let locals = &mut self.core.locals;
-        locals.push(Some(Box::new(value)));
-        Local {
-            of_loop: self.core.id,
-            index: (locals.len() - 1) as u32,
-            of: PhantomData,
-        }
+        self.core.locals.insert(value)
+    }
+
+    /// Takes a shared value out of the loop for good; its key finds nothing from then on. `None`
+    /// when a caller further out is using it, it is of another loop, or it was taken out before.
+    pub fn unshare<T: 'static>(&mut self, local: Local<T>) -> Option<T> {
+        self.core.locals.remove(local)
     }
 
     /// Calls `f` with a shared value, which is out of the loop meanwhile. `None` when a caller
-    /// further out is using it, or it is of another loop. A panic in `f` goes on, but the value
-    /// is back in its place before.
+    /// further out is using it, it was taken out for good, or it is of another loop. A panic in `f`
+    /// goes on, but the value is back in its place before.
     #[inline]
     pub fn with<T: 'static, R>(
         &mut self,
         local: Local<T>,
         f: impl FnOnce(&mut T, &mut Self) -> R,
     ) -> Option<R> {
-        if local.of_loop != self.core.id {
-            return None;
-        }
-        let index = local.index as usize;
-        let mut value = self.core.locals.get_mut(index)?.take()?;
+        let mut value = self.core.locals.take(local)?;
         let result = catch_unwind(AssertUnwindSafe(|| {
             value.downcast_mut::<T>().map(|value| f(value, self))
         }));
-        self.core.locals[index] = Some(value);
+        self.core.locals.give(local, value);
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 

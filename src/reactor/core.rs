@@ -8,21 +8,17 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::base::{Base, Phase};
 use super::error::{Error, ErrorKind, InsertError};
+use super::local::Locals;
 use super::registry::Registry;
 use super::slot::{Facts, Leaving, Slot};
 use super::source::{Class, EventSource, Readiness, Removed};
 use super::watch::Watch;
 use crate::slab::{Slab, Token};
 
-/// Numbers the loops of this process.
-static LOOPS: AtomicU32 = AtomicU32::new(0);
-
 pub(super) struct Core<S> {
-    pub(super) id: u32,
     pub(super) slots: Slab<Slot<S>>,
     pub(super) base: Base,
     /// Sources that get [`Event::Resumed`] in the leftovers phase.
@@ -31,9 +27,11 @@ pub(super) struct Core<S> {
     pub(super) bulk: VecDeque<Token>,
     pub(super) leaving: VecDeque<Leaving<S>>,
     /// Values shared by sources of this loop; see [`Local`](super::Local).
-    pub(super) locals: Vec<Option<Box<dyn Any>>>,
+    pub(super) locals: Locals,
     /// Live sources that a drain waits for.
     pub(super) foreground: usize,
+    /// Live sources that [owe](Facts::owes_drain) themselves a look before they are told.
+    pub(super) drains_owed: usize,
     /// Live sources of the two rare classes; while both are zero the batch is walked once.
     pub(super) control_sources: usize,
     pub(super) bulk_sources: usize,
@@ -43,14 +41,14 @@ pub(super) struct Core<S> {
 impl<S: 'static> Core<S> {
     pub(super) fn new(base: Base) -> Core<S> {
         Core {
-            id: LOOPS.fetch_add(1, Ordering::Relaxed),
             slots: Slab::new(),
             base,
             again: VecDeque::new(),
             bulk: VecDeque::new(),
             leaving: VecDeque::new(),
-            locals: Vec::new(),
+            locals: Locals::default(),
             foreground: 0,
+            drains_owed: 0,
             control_sources: 0,
             bulk_sources: 0,
             watch: Watch::new(),
@@ -78,8 +76,10 @@ impl<S: 'static> Core<S> {
         !self.again.is_empty() || !self.bulk.is_empty() || self.owes_drain()
     }
 
+    /// Whether somebody has not been told yet that the loop drains.
     pub(super) fn owes_drain(&self) -> bool {
-        matches!(self.base.phase, Phase::Draining { told, .. } if told < self.slots.index_bound())
+        self.drains_owed > 0
+            || matches!(self.base.phase, Phase::Draining { told, .. } if told < self.slots.index_bound())
     }
 
     pub(super) fn insert<T>(&mut self, source: T) -> Result<Token, InsertError<T>>
@@ -117,6 +117,7 @@ impl<S: 'static> Core<S> {
         facts.owes_drain =
             matches!(self.base.phase, Phase::Draining { told, .. } if token.index() < told);
         self.foreground += usize::from(!facts.is_background);
+        self.drains_owed += usize::from(facts.owes_drain);
         self.control_sources += usize::from(facts.class == Class::Control);
         self.bulk_sources += usize::from(facts.class == Class::Bulk);
         if let Some(slot) = self.slots.get_mut(token) {
@@ -153,6 +154,7 @@ impl<S: 'static> Core<S> {
     fn vacate(&mut self, token: Token) -> Option<Slot<S>> {
         let slot = self.slots.remove(token)?;
         self.foreground -= usize::from(!slot.facts.is_background);
+        self.drains_owed -= usize::from(slot.facts.owes_drain);
         self.control_sources -= usize::from(slot.facts.class == Class::Control);
         self.bulk_sources -= usize::from(slot.facts.class == Class::Bulk);
         self.forget(token, slot.facts);
@@ -214,7 +216,9 @@ impl<S: 'static> Core<S> {
         if let Some(slot) = self.slots.get_mut(token) {
             slot.facts.latched = slot.facts.latched.union(readiness);
         }
-        self.resume(token);
+        if !self.resume(token) {
+            self.base.metrics.stale_events += 1;
+        }
     }
 }
 

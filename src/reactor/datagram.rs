@@ -195,6 +195,7 @@ where
         for _ in 0..DATAGRAMS_PER_TURN {
             match self.socket.receive(&mut self.buffer) {
                 Ok((len, from)) => {
+                    failures = 0;
                     let bytes = &self.buffer[..len];
                     (self.call)(
                         state,
@@ -222,5 +223,40 @@ where
 
     fn name(&self) -> &'static str {
         "datagram"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::EventLoop;
+    use super::*;
+
+    /// A connected socket hears of the network's answers to what it sent; each is one error of a
+    /// read, before whatever stands in the queue.
+    #[test]
+    fn errors_between_datagrams_are_not_errors_in_a_row() {
+        const DATAGRAMS: u32 = 3 * FAILURES_MAX as u32;
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let gone = peer.local_addr().unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        for _ in 0..DATAGRAMS {
+            peer.send_to(b"hello", socket.local_addr().unwrap())
+                .unwrap();
+        }
+        socket.connect(gone).unwrap();
+        drop(peer);
+        let answer = |heard: &mut u32, datagram: Datagram<'_>, _: &mut Context<'_, u32>| {
+            *heard += 1;
+            let Socket::Udp(socket) = &datagram.socket.0 else {
+                return;
+            };
+            let _ = socket.send(b"is there anybody?"); // refused, as the next read says
+        };
+        let mut events = EventLoop::<u32>::new().unwrap();
+        let source = DatagramSource::new(DatagramSocket(Socket::Udp(socket)), answer);
+        events.insert(source).unwrap();
+        let mut heard = 0;
+        let _ = events.turn_now(&mut heard).unwrap();
+        assert_eq!(heard, DATAGRAMS);
     }
 }

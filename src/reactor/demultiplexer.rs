@@ -108,14 +108,17 @@ impl Demultiplexer {
 }
 
 /// Whether `fd` has something to read right now, by an epoll set made for the question: slow, and
-/// meant for debug builds.
+/// meant for debug builds. Behind the peer's end of file, which is always readable, it cannot tell,
+/// and says no.
 pub(super) fn is_readable(fd: RawFd) -> io::Result<bool> {
     let mut poll = Poll::new()?;
     let mut events = mio::Events::with_capacity(1);
     poll.registry()
         .register(&mut SourceFd(&fd), mio::Token(0), Interest::READABLE)?;
     poll.poll(&mut events, Some(Duration::ZERO))?;
-    Ok(events.iter().any(mio::event::Event::is_readable))
+    Ok(events
+        .iter()
+        .any(|event| event.is_readable() && !event.is_read_closed()))
 }
 
 pub(super) fn events() -> mio::Events {

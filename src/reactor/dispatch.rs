@@ -14,41 +14,55 @@ use super::slot::{Leaving, Slot};
 use super::source::{Event, EventSource, Next, Readiness, Removed};
 use crate::slab::Token;
 
+/// The name of a source that panicked when it was asked for one.
+const NAMELESS: &str = "a source without a name";
+
+/// How often the end of a drain removes what the last calls of the sources that it removed have
+/// inserted. A source that always leaves another behind would keep it for ever.
+const GENERATIONS_MAX: usize = 16;
+
 impl<S: 'static> Core<S> {
-    /// Gives `event` to the source named by `token`, if it is still there.
+    /// Gives `event` to the source named by `token`, if it is still there; its answer.
     #[inline]
-    pub(super) fn dispatch(&mut self, token: Token, event: Event, state: &mut S) {
+    pub(super) fn dispatch(&mut self, token: Token, event: Event, state: &mut S) -> Option<Next> {
         let Some(slot) = self.slots.get_mut(token) else {
             self.base.metrics.stale_events += 1;
-            return;
+            return None;
         };
-        let Some(mut source) = slot.source.take() else {
-            return;
-        };
+        let mut source = slot.source.take()?;
         self.base.metrics.events += 1;
-        let name = source.name();
+        // Handed out of the closure, for its own panic is the source's end like any other.
+        let mut name = NAMELESS;
         let sampled = self.base.metrics.events.is_multiple_of(SAMPLE_EVERY);
         let began = if sampled { self.base.kernel.nanos() } else { 0 };
         let mut cx = Context { core: self, token };
-        let next = catch_unwind(AssertUnwindSafe(|| source.handle(event, state, &mut cx)));
+        let next = catch_unwind(AssertUnwindSafe(|| {
+            name = source.name();
+            source.handle(event, state, &mut cx)
+        }));
         if sampled {
             self.sample(name, began);
         }
         if self.watch.note(name) {
             self.look_at_the_clock();
         }
-        match next {
+        let next = match next {
             Ok(next) => {
                 self.park(token, source, next);
                 if cfg!(debug_assertions) && next == Next::Wait && is_readable(event) {
                     self.check_drained(token, name);
                 }
+                Some(next)
             }
-            Err(payload) => self.panicked(token, source, payload),
-        }
+            Err(payload) => {
+                self.panicked(token, (name, source), payload);
+                None
+            }
+        };
         if !self.leaving.is_empty() {
             self.see_off(state);
         }
+        next
     }
 
     /// In a debug build: says once when a source waits for an edge that does not come, because it
@@ -94,11 +108,11 @@ impl<S: 'static> Core<S> {
     fn panicked(
         &mut self,
         token: Token,
-        source: Box<dyn EventSource<S>>,
+        (name, source): (&'static str, Box<dyn EventSource<S>>),
         payload: Box<dyn Any + Send>,
     ) {
         self.base.metrics.panics += 1;
-        report_panic(source.name(), "source panicked", payload);
+        report_panic(name, "source panicked", payload);
         if let Some(slot) = self.slots.get_mut(token) {
             slot.source = Some(source);
             self.remove(token, Removed::Panicked);
@@ -114,9 +128,13 @@ impl<S: 'static> Core<S> {
     /// Gives every leaving source its last call.
     pub(super) fn see_off(&mut self, state: &mut S) {
         while let Some(Leaving { token, source, why }) = self.leaving.pop_front() {
-            let name = source.name();
+            let mut name = NAMELESS;
             let mut cx = Context { core: self, token };
-            let result = catch_unwind(AssertUnwindSafe(|| source.removed(why, state, &mut cx)));
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                // One that panics here has its last call all the same.
+                name = ask(|| source.name()).unwrap_or(NAMELESS);
+                source.removed(why, state, &mut cx);
+            }));
             if let Err(payload) = result {
                 self.base.metrics.panics += 1;
                 report_panic(name, "source panicked while it was removed", payload);
@@ -124,22 +142,23 @@ impl<S: 'static> Core<S> {
         }
     }
 
-    /// Removes every source that is left, each for the reason that `why` gives it.
-    pub(super) fn remove_all(&mut self, why: fn(&Slot<S>) -> Removed, state: &mut S) {
-        for index in 0..self.index_bound() {
-            let slot = self.token_at(index).and_then(|token| self.slots.get(token));
-            if let (Some(why), Some(token)) = (slot.map(why), self.token_at(index)) {
-                self.remove(token, why);
-                self.see_off(state);
+    /// Removes every source that is left, each for the reason that `why` gives it, and those that
+    /// their last calls insert meanwhile.
+    pub(super) fn remove_all(&mut self, mut why: impl FnMut(&Slot<S>) -> Removed, state: &mut S) {
+        for _ in 0..GENERATIONS_MAX {
+            for index in 0..self.index_bound() {
+                let token = self.token_at(index);
+                let slot = token.and_then(|token| self.slots.get(token));
+                if let (Some(why), Some(token)) = (slot.map(&mut why), token) {
+                    self.base.metrics.panics += u64::from(why == Removed::Panicked);
+                    self.remove(token, why);
+                    self.see_off(state);
+                }
+            }
+            if self.is_empty() {
+                return;
             }
         }
-    }
-
-    /// How many sources a drain that is cut now leaves unfinished.
-    pub(super) fn unfinished(&self) -> usize {
-        let slots = (0..self.index_bound()).filter_map(|index| self.token_at(index));
-        let slots = slots.filter_map(|token| self.slots.get(token));
-        slots.filter(|slot| !slot.is_settled()).count()
     }
 
     #[cold]
@@ -147,6 +166,14 @@ impl<S: 'static> Core<S> {
         let took = Duration::from_nanos(self.base.kernel.nanos().saturating_sub(began));
         self.base.metrics.sample(name, took);
     }
+}
+
+/// What `question` answers; `None`, and reported, when it panics. For what a source says about
+/// itself outside [`EventSource::handle`].
+pub(super) fn ask<T>(question: impl FnOnce() -> T) -> Option<T> {
+    let answer = catch_unwind(AssertUnwindSafe(question));
+    let report = |payload| report_panic(NAMELESS, "source panicked when it was asked", payload);
+    answer.map_err(report).ok()
 }
 
 fn is_readable(event: Event) -> bool {

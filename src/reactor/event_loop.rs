@@ -19,6 +19,7 @@ use super::base::{Base, Phase};
 use super::context::Context;
 use super::core::Core;
 use super::error::{Error, ErrorKind, InsertError, Result};
+use super::horizon::Horizon;
 use super::kernel::{Batch, Kernel, Specials};
 use super::metrics::Metrics;
 use super::signals::SignalEvent;
@@ -27,17 +28,15 @@ use super::source::{Class, Event, EventSource, Removed};
 use crate::slab::Token;
 
 /// Deadlines dispatched in one turn at most.
-const DEADLINES_PER_TURN: usize = 1024;
+pub(super) const DEADLINES_PER_TURN: usize = 1024;
 /// Leftovers dispatched in one turn at most.
-const LEFTOVERS_PER_TURN: usize = 1024;
+pub(super) const LEFTOVERS_PER_TURN: usize = 1024;
 /// Sources woken from other threads that are dispatched in one turn at most.
-const WOKEN_PER_TURN: usize = 1024;
+pub(super) const WOKEN_PER_TURN: usize = 1024;
 /// Bulk sources dispatched in one turn at most.
-const BULK_PER_TURN: usize = 32;
+pub(super) const BULK_PER_TURN: usize = 32;
 /// Sources told in one turn that the loop drains.
-const DRAINED_PER_TURN: u32 = 4096;
-/// Turns in a row in which deadlines may wait for the rest of the events: some 16,000 of them.
-const FULL_BATCHES_MAX: u32 = 16;
+pub(super) const DRAINED_PER_TURN: u32 = 4096;
 
 /// An event loop with the state `S` of its program, which is lent to every source.
 ///
@@ -48,11 +47,12 @@ pub struct EventLoop<S> {
     core: Core<S>,
     batch: Batch,
     /// Woken by other threads, and not told yet.
-    woken: VecDeque<Token>,
+    pub(super) woken: VecDeque<Token>,
     /// Scratch, kept for its capacity.
     arrived: Vec<(Token, SignalEvent)>,
-    /// Turns in a row that found as many events as one can.
-    full_batches: u32,
+    /// Scratch of [`EventLoop::run_io`], kept for its capacity.
+    classes: Vec<Option<Class>>,
+    horizon: Horizon,
 }
 
 /// What a turn left behind.
@@ -83,7 +83,8 @@ impl<S: 'static> EventLoop<S> {
             batch,
             woken: VecDeque::new(),
             arrived: Vec::new(),
-            full_batches: 0,
+            classes: Vec::new(),
+            horizon: Horizon::new(),
         }
     }
 
@@ -204,15 +205,16 @@ impl<S: 'static> EventLoop<S> {
             return Ok(Turn::Ended);
         }
         let specials = self.wait(may_sleep)?;
+        let due = self.core.base.due();
         if specials.signal {
             self.run_signals(state);
         }
         self.run_woken(state);
         self.run_io(state);
         self.core.run_bulk(BULK_PER_TURN, state);
-        if self.are_all_heard(specials) {
-            self.core.run_deadlines(DEADLINES_PER_TURN, state);
-        }
+        let sources = self.core.len();
+        let horizon = self.horizon.behind(specials.full, due, sources);
+        self.core.run_deadlines(horizon, DEADLINES_PER_TURN, state);
         self.core.run_again(LEFTOVERS_PER_TURN, state);
         self.core.tell_drain(DRAINED_PER_TURN, state);
         self.core.end_turn();
@@ -220,16 +222,6 @@ impl<S: 'static> EventLoop<S> {
             true => Ok(Turn::Ended),
             false => Ok(Turn::Goes),
         }
-    }
-
-    /// Whether deadlines may be judged: not while there may be more readiness than fitted into one
-    /// batch, as bytes that came in time win. Deadlines wait for so many turns and no longer.
-    fn are_all_heard(&mut self, specials: Specials) -> bool {
-        self.full_batches = match specials.full && self.full_batches < FULL_BATCHES_MAX {
-            true => self.full_batches + 1,
-            false => 0,
-        };
-        self.full_batches == 0
     }
 
     fn wait(&mut self, may_sleep: bool) -> Result<Specials> {
@@ -258,59 +250,85 @@ impl<S: 'static> EventLoop<S> {
     }
 
     /// Wake-ups from other threads. The flag says it all; the eventfd only ended the sleep.
+    ///
+    /// Fetched only when all of the last list have been told: a target that is fetched may be woken
+    /// anew, and would stand in `woken` once for every turn that its telling takes.
     fn run_woken(&mut self, state: &mut S) {
-        if self.core.base.remote.is_pending() {
+        if self.woken.is_empty() && self.core.base.remote.is_pending() {
             self.core.base.metrics.wakeups += 1;
             self.core.base.remote.take(&mut self.woken);
         }
-        for _ in 0..WOKEN_PER_TURN.min(self.woken.len()) {
-            if let Some(token) = self.woken.pop_front() {
-                self.core.dispatch(token, Event::Woken, state);
-            }
+        for _ in 0..WOKEN_PER_TURN {
+            let Some(token) = self.woken.pop_front() else {
+                return;
+            };
+            self.core.dispatch(token, Event::Woken, state);
         }
     }
 
     /// Control sources first, then normal ones as the kernel reports them; bulk ones are latched
-    /// for their own phase.
+    /// for their own phase. Every event is somebody's once: the second walk knows which the first
+    /// one has dealt with, whatever has become of the source since.
     fn run_io(&mut self, state: &mut S) {
         let EventLoop { core, batch, .. } = self;
         if !core.has_classes() {
-            batch.for_each(|token, readiness| core.dispatch(token, Event::Ready(readiness), state));
+            batch.for_each(|token, readiness| {
+                core.dispatch(token, Event::Ready(readiness), state);
+            });
             return;
         }
+        let classes = &mut self.classes;
+        classes.clear();
         batch.for_each(|token, readiness| {
-            if core.class(token) == Some(Class::Control) {
+            let class = core.class(token);
+            classes.push(class);
+            if matches!(class, Some(Class::Control) | None) {
                 core.dispatch(token, Event::Ready(readiness), state);
             }
         });
-        batch.for_each(|token, readiness| match core.class(token) {
-            Some(Class::Control) => {}
-            Some(Class::Bulk) => core.latch(token, readiness),
-            _ => core.dispatch(token, Event::Ready(readiness), state),
+        let mut classes = classes.iter();
+        batch.for_each(|token, readiness| match classes.next() {
+            Some(Some(Class::Normal)) => {
+                core.dispatch(token, Event::Ready(readiness), state);
+            }
+            Some(Some(Class::Bulk)) => core.latch(token, readiness),
+            _ => {}
         });
     }
 
+    /// Whether the run ends here. However it ends, a wish to stop has been fulfilled.
     fn is_over(&mut self, state: &mut S) -> Result<bool> {
+        let over = self.judge(state);
+        if !matches!(over, Ok(false)) {
+            self.core.base.is_stopping = false;
+        }
+        over
+    }
+
+    fn judge(&mut self, state: &mut S) -> Result<bool> {
         let core = &mut self.core;
         match core.base.phase {
             Phase::Forced => self.cut_drain(state),
-            Phase::Draining { .. } if core.foreground() == 0 => {
+            Phase::Draining { .. } if core.foreground() == 0 && !core.owes_drain() => {
                 core.remove_all(|_| Removed::Drained, state);
                 core.base.phase = Phase::Running;
                 Ok(true)
             }
             Phase::Draining { until, .. } if core.base.due() >= until => self.cut_drain(state),
-            _ if std::mem::take(&mut core.base.is_stopping) => Ok(true),
+            _ if core.base.is_stopping => Ok(true),
             Phase::Draining { .. } => Ok(false),
             Phase::Running => Ok(core.is_empty()),
         }
     }
 
     fn cut_drain(&mut self, state: &mut S) -> Result<bool> {
-        let unfinished = self.core.unfinished();
+        let mut unfinished = 0;
         let why = |slot: &Slot<S>| match slot.is_settled() {
-            true => Removed::Drained,
-            false => Removed::Forced,
+            Some(true) => Removed::Drained,
+            other => {
+                unfinished += 1;
+                other.map_or(Removed::Panicked, |_| Removed::Forced)
+            }
         };
         self.core.remove_all(why, state);
         self.core.base.phase = Phase::Running;

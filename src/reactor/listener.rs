@@ -9,7 +9,12 @@
 //! - a connection that failed before it was accepted (ECONNABORTED, EPROTO, a firewall's EPERM,
 //!   errors of its network): skipped;
 //! - a burst: at most [`ACCEPTS_PER_TURN`] a turn, then everybody else;
-//! - more than the limit: they stay in the kernel's queue until one of ours closes.
+//! - more than the limit: they stay in the kernel's queue until one of ours closes;
+//! - the drain: whoever stands in the queue is accepted before the socket is closed. What remains
+//!   is the kernel's: a connection that completes between the last accept, which found nobody, and
+//!   the close is reset by it, with no octet read or written. No order of calls prevents this (a
+//!   listening socket cannot be told to finish its queue), and a client sees the same as when it
+//!   had come a moment later. Who must not lose even these passes the listening socket on.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,7 +26,7 @@ use super::accept::{Accept, Input};
 use super::context::Context;
 use super::net::{Peer, Stream, StreamListener};
 use super::registry::Registry;
-use super::source::{Event, EventSource, Next};
+use super::source::{Event, EventSource, Next, Removed};
 use crate::slab::Token;
 
 /// Connections taken in one turn at most.
@@ -47,6 +52,11 @@ pub(crate) trait Acceptor<S>: 'static {
 
     /// Takes over an accepted connection.
     fn accept(&mut self, stream: Stream, peer: Peer, state: &mut S, cx: &mut Context<'_, S>);
+
+    /// The listener is gone: nobody else will be accepted.
+    fn closed(&mut self, cx: &mut Context<'_, S>) {
+        let _ = cx;
+    }
 }
 
 /// The source that accepts.
@@ -191,6 +201,10 @@ impl<S: 'static, A: Acceptor<S>> EventSource<S> for Listener<A> {
             (_, Accept::Full | Accept::Closed) => Next::Wait,
             (_, Accept::Open) => self.go_on(state, cx),
         }
+    }
+
+    fn removed(mut self: Box<Self>, _: Removed, _: &mut S, cx: &mut Context<'_, S>) {
+        self.acceptor.closed(cx);
     }
 
     fn name(&self) -> &'static str {

@@ -55,6 +55,7 @@ mod dispatch;
 mod error;
 mod event_loop;
 mod gate;
+mod horizon;
 mod inbox;
 mod kernel;
 mod listener;

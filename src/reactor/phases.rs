@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::base::Phase;
 use super::core::Core;
-use super::source::{Event, Readiness};
+use super::source::{Event, Next, Readiness};
 use crate::slab::Token;
+use crate::time::Tick;
 
 impl<S: 'static> Core<S> {
     /// Runs up to `budget` queued bulk sources; those queued meanwhile wait for the next turn.
@@ -47,6 +48,7 @@ impl<S: 'static> Core<S> {
         slot.facts.is_queued = false;
         let latched = std::mem::take(&mut slot.facts.latched);
         let owes_drain = std::mem::take(&mut slot.facts.owes_drain);
+        self.drains_owed -= usize::from(owes_drain);
         let event = match latched == Readiness::default() {
             true => Event::Resumed,
             false => Event::Ready(latched),
@@ -86,28 +88,39 @@ impl<S: 'static> Core<S> {
         }
     }
 
-    /// Dispatches up to `budget` deadlines that have come, in their order.
-    pub(super) fn run_deadlines(&mut self, budget: usize, state: &mut S) {
-        let due = self.base.due();
-        if self
-            .base
-            .timers
-            .wheel
-            .next_wake()
-            .is_none_or(|tick| tick > due)
-        {
+    /// Dispatches up to `budget` deadlines that have come by `horizon`, in their order.
+    pub(super) fn run_deadlines(&mut self, horizon: Tick, budget: usize, state: &mut S) {
+        let wheel = &mut self.base.timers.wheel;
+        if wheel.next_wake().is_none_or(|tick| tick > horizon) {
             return;
         }
-        self.base.timers.wheel.advance(due);
+        wheel.advance(horizon);
         for _ in 0..budget {
             let Some((deadline, index)) = self.base.timers.wheel.pop_expired() else {
                 return;
             };
-            // Not `due`: callbacks of this pass may have taken their time.
-            let late = self.base.due().since(deadline);
-            self.base.metrics.lag.record(late.as_millis());
-            if let Some(token) = self.slots.token_at(index) {
+            if let Some(token) = self.slots.token_at(index)
+                && self.is_still_late(token, state)
+            {
+                // Not the horizon: callbacks of this pass may have taken their time.
+                let late = self.base.due().since(deadline);
+                self.base.metrics.lag.record(late.as_millis());
                 self.dispatch(token, Event::Deadline, state);
+            }
+        }
+    }
+
+    /// Whether `token`, whose deadline has come, still has to be told. A bulk source whose
+    /// readiness waits for its turn gets that first: it came in time. The deadline is then what
+    /// the source says it is; one that goes on without saying has the deadline it had.
+    fn is_still_late(&mut self, token: Token, state: &mut S) -> bool {
+        let slot = self.slots.get_mut(token);
+        let latched = slot.map(|slot| std::mem::take(&mut slot.facts.latched));
+        match latched.filter(|latched| *latched != Readiness::default()) {
+            None => true,
+            Some(latched) => {
+                let next = self.dispatch(token, Event::Ready(latched), state);
+                next == Some(Next::Again) && self.contains(token)
             }
         }
     }
@@ -130,8 +143,13 @@ impl<S: 'static> Core<S> {
             };
             // One that is still to be resumed looks first at what has come for it.
             match self.slots.get_mut(token) {
-                Some(slot) if slot.facts.is_queued => slot.facts.owes_drain = true,
-                _ => self.dispatch(token, Event::Drain, state),
+                Some(slot) if slot.facts.is_queued => {
+                    slot.facts.owes_drain = true;
+                    self.drains_owed += 1;
+                }
+                _ => {
+                    self.dispatch(token, Event::Drain, state);
+                }
             }
         }
     }

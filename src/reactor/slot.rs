@@ -4,6 +4,7 @@ use std::fmt;
 use std::os::fd::RawFd;
 
 use super::demultiplexer::Watch;
+use super::dispatch::ask;
 use super::source::{Class, EventSource, Readiness, Removed};
 use crate::slab::Token;
 
@@ -51,10 +52,13 @@ impl Facts {
 }
 
 impl<S: 'static> Slot<S> {
-    /// Whether nothing is lost when its source is cut.
-    pub(super) fn is_settled(&self) -> bool {
-        let source = self.source.as_ref();
-        self.facts.is_background || source.is_none_or(|source| source.is_settled())
+    /// Whether nothing is lost when its source is cut; `None` when the source panics instead of
+    /// saying so.
+    pub(super) fn is_settled(&self) -> Option<bool> {
+        match &self.source {
+            Some(source) if !self.facts.is_background => ask(|| source.is_settled()),
+            _ => Some(true),
+        }
     }
 }
 

@@ -51,7 +51,8 @@ pub trait EventSource<S>: AsAny {
         let _ = (why, state, cx);
     }
 
-    /// What reports and metrics call this source. Keep it short; many sources may share a name.
+    /// What reports and metrics call this source. Keep it short; many sources may share a name. A
+    /// panic here is the source's end, like one in [`handle`](EventSource::handle).
     fn name(&self) -> &'static str {
         std::any::type_name::<Self>()
     }
@@ -69,7 +70,7 @@ pub trait EventSource<S>: AsAny {
 
     /// Whether cutting this source now loses nothing, as it has done all that it owed. Asked when
     /// a drain is cut: a source that says so is [`Removed::Drained`], any other that is no
-    /// [background](EventSource::is_background) is unfinished.
+    /// [background](EventSource::is_background) is unfinished, and so is one that panics instead.
     fn is_settled(&self) -> bool {
         false
     }
@@ -129,7 +130,8 @@ pub enum Removed {
     Closed,
     /// A source called [`Context::remove`].
     Cancelled,
-    /// Its `handle` panicked. The panic ends this source and nothing else.
+    /// Its `handle` panicked, or what it was asked when a drain was cut. The panic ends this source
+    /// and nothing else.
     Panicked,
     /// The drain is complete, and it is one of those that only served the others.
     Drained,

@@ -16,7 +16,6 @@ use super::datagram::{Datagram, DatagramSocket, DatagramSource};
 use super::descriptor::DescriptorSource;
 use super::error::{Error, ErrorKind, Result};
 use super::event_loop::EventLoop;
-use super::gate::Gate;
 use super::inbox::{Inbox, InboxSender, Mail};
 use super::listener::Listener;
 use super::net::{StreamListener, resolve};
@@ -26,7 +25,6 @@ use super::signals::{Signal, SignalEvent};
 use super::source::{Next, Readiness};
 use super::stream::{Link, StreamHandler, StreamOptions};
 use super::stream_host::{StreamAcceptor, StreamHost};
-use crate::buffer::BufferPool;
 use crate::slab::Token;
 use crate::time::Span;
 
@@ -174,10 +172,8 @@ pub trait Sources<S: 'static> {
             .spawn()
             .map_err(|error| Error::io("start", name.clone(), error))?;
         let id = child.id();
-        let source = ChildSource::new(child, call).map_err(|(mut child, error)| {
-            let _ = child.kill().and_then(|()| child.wait());
-            Error::io("watch", name, error)
-        })?;
+        let source = ChildSource::new(child, call);
+        let source = source.map_err(|error| Error::io("watch", name, error))?;
         self.context()
             .insert(source)
             .map(|_| id)
@@ -238,22 +234,22 @@ pub trait Sources<S: 'static> {
     ///
     /// # Errors
     ///
-    /// When it cannot be registered.
+    /// [`ErrorKind::Invalid`] for an option of zero that would serve nobody; when the listener
+    /// cannot be registered.
     fn streams<H: StreamHandler<S>>(
         &mut self,
         listener: StreamListener,
         options: StreamOptions,
         handler: H,
     ) -> Result<Token> {
-        let gate = Gate::new(options.connections_max);
+        options.check()?;
         let mut cx = self.context();
-        let host = cx.share(StreamHost {
-            handler: Box::new(handler),
-            options,
-            gate,
-            buffers: BufferPool::new(16 * 1024, 64),
-        });
-        Ok(cx.insert(Listener::new(listener, StreamAcceptor { host }))?)
+        let host = cx.share(StreamHost::new(handler, options));
+        let inserted = cx.insert(Listener::new(listener, StreamAcceptor { host }));
+        if inserted.is_err() {
+            cx.unshare(host);
+        }
+        Ok(inserted?)
     }
 
     /// Binds a UDP socket to `address` and calls `call` for each datagram. Returns the address.

@@ -12,6 +12,7 @@
 use std::fmt;
 
 use super::context::Context;
+use super::error::{Error, ErrorKind, Result};
 use super::net::Peer;
 use super::stream_source::StreamSource;
 use crate::buffer::Buffer;
@@ -101,6 +102,39 @@ impl Default for StreamOptions {
             write_window: Span::from_secs(5),
             write_least: 2_500,
         }
+    }
+}
+
+impl StreamOptions {
+    /// Refuses what would serve nobody, by the name of the option.
+    pub(super) fn check(&self) -> Result<()> {
+        let rows = [
+            (
+                "connections_max",
+                self.connections_max == 0,
+                "it would let nobody in",
+            ),
+            (
+                "output_high",
+                self.output_high == 0,
+                "it would read from nobody",
+            ),
+            (
+                "idle",
+                self.idle == Span::ZERO,
+                "it would cut everybody at once",
+            ),
+            (
+                "write_window",
+                self.write_window == Span::ZERO,
+                "it would cut every reader at once",
+            ),
+        ];
+        let Some((name, _, why)) = rows.into_iter().find(|(_, is_zero, _)| *is_zero) else {
+            return Ok(());
+        };
+        let what = format!("streams with {name} of zero: {why}");
+        Err(Error::new(ErrorKind::Invalid, "serve", what))
     }
 }
 

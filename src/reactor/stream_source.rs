@@ -19,7 +19,7 @@ use super::net::{Peer, ShortRead, Stream};
 use super::registry::Registry;
 use super::source::{Event, EventSource, Next, Readiness, Removed};
 use super::stream::{Link, StreamEnd, StreamHandler, Wish};
-use super::stream_host::StreamHost;
+use super::stream_host::{self, StreamHost};
 use crate::buffer::Buffer;
 use crate::time::{Span, Tick};
 
@@ -401,22 +401,28 @@ impl<S: 'static> EventSource<S> for StreamSource<S> {
     }
 
     fn removed(self: Box<Self>, why: Removed, state: &mut S, cx: &mut Context<'_, S>) {
-        let end = match why {
-            Removed::Closed => self.end,
-            Removed::Cancelled => StreamEnd::Closed,
-            Removed::Panicked => StreamEnd::Panicked,
-            Removed::Forced | Removed::Drained => StreamEnd::Drained,
+        let end = match (why, self.state) {
+            (Removed::Closed, _) => self.end,
+            (Removed::Panicked, _) => StreamEnd::Panicked,
+            (_, State::Lingering { why, .. }) => why,
+            (Removed::Cancelled, _) => StreamEnd::Closed,
+            (Removed::Forced | Removed::Drained, _) => StreamEnd::Drained,
         };
-        // First, for the handler may panic.
-        let listener = cx.with(self.host, |host, _| host.gate.leave());
-        if let Some(listener) = listener.flatten() {
-            cx.resume(listener);
-        }
-        cx.with(self.host, |host, cx| {
+        let mut tell = |host: &mut StreamHost<S>, cx: &mut Context<'_, S>| {
             if self.state != State::New {
                 host.handler.closed(end, state, cx);
             }
-        });
+        };
+        // First, for the handler may panic.
+        if let Some(mut host) = stream_host::leave(self.host, cx) {
+            return tell(&mut host, cx);
+        }
+        cx.with(self.host, tell);
+    }
+
+    /// One that only lingers has sent all there was to say.
+    fn is_settled(&self) -> bool {
+        matches!(self.state, State::Lingering { .. })
     }
 
     fn name(&self) -> &'static str {

@@ -34,9 +34,7 @@ fn a_child_that_ended_before_it_was_watched_is_reported_with_its_status() {
             ChildExit::Stolen => panic!("nobody stole it"),
         },
     );
-    events
-        .insert(source.map_err(|(_, error)| error).unwrap())
-        .unwrap();
+    events.insert(source.unwrap()).unwrap();
     let mut code = None;
     events.run(&mut code).unwrap();
     assert_eq!(code, Some(7));
@@ -44,16 +42,33 @@ fn a_child_that_ended_before_it_was_watched_is_reported_with_its_status() {
 
 #[test]
 fn a_child_whose_status_somebody_else_took_is_reported_as_stolen() {
-    let child = exit_with_7();
-    let pid = pid(&child);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "read line; exit 7"])
+        .stdin(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (hold, pid) = (child.stdin.take(), pid(&child));
     let mut events = EventLoop::<bool>::new().unwrap();
     let source = ChildSource::new(child, |stolen: &mut bool, exit, _: &mut Context<'_, _>| {
         *stolen = matches!(exit, ChildExit::Stolen);
     });
+    drop(hold);
     waitpid(Some(pid), WaitOptions::empty()).unwrap();
-    events
-        .insert(source.map_err(|(_, error)| error).unwrap())
-        .unwrap();
+    events.insert(source.unwrap()).unwrap();
+    let mut stolen = false;
+    events.run(&mut stolen).unwrap();
+    assert!(stolen);
+}
+
+#[test]
+fn a_child_whose_status_somebody_else_took_before_it_could_be_watched_is_stolen_too() {
+    let child = exit_with_7();
+    waitpid(Some(pid(&child)), WaitOptions::empty()).unwrap(); // its id is anybody's now
+    let source = ChildSource::new(child, |stolen: &mut bool, exit, _: &mut Context<'_, _>| {
+        *stolen = matches!(exit, ChildExit::Stolen);
+    });
+    let mut events = EventLoop::<bool>::new().unwrap();
+    events.insert(source.unwrap()).unwrap();
     let mut stolen = false;
     events.run(&mut stolen).unwrap();
     assert!(stolen);

@@ -1,8 +1,10 @@
 //! Who goes first in a turn, and that nobody goes never.
 
+use super::super::event_loop::BULK_PER_TURN;
 use super::super::{Class, Context, Event, EventSource, Next, Readiness, Sources};
-use super::virtual_loop::{machine, virtual_loop};
+use super::virtual_loop::{MILLI, machine, virtual_loop};
 use crate::slab::Token;
+use crate::time::Tick;
 
 /// Who was called, in order.
 type Log = Vec<(Class, usize)>;
@@ -36,8 +38,6 @@ fn worker(on: &mut impl Sources<Log>, class: Class, number: usize, is_greedy: bo
     };
     on.context().insert(worker).unwrap()
 }
-
-const BULK_PER_TURN: usize = 32; // as in event_loop.rs
 
 #[test]
 fn bulk_sources_have_their_share_of_every_turn_however_busy_the_others_are() {
@@ -115,4 +115,88 @@ fn the_readiness_of_a_bulk_source_waits_for_its_turn_and_is_not_lost() {
     let order: Vec<usize> = log.iter().map(|(_, number)| *number).collect();
     let expected: Vec<usize> = (0..500).chain(0..500).collect();
     assert_eq!(order, expected);
+}
+
+/// A source of some class that answers its readiness and its deadline with `answer`; until then it
+/// waits for tick 10.
+struct Waiter {
+    class: Class,
+    answer: Next,
+}
+
+/// What each waiter was told, by its slot.
+type Told = Vec<(u32, &'static str)>;
+
+impl EventSource<Told> for Waiter {
+    fn handle(&mut self, event: Event, told: &mut Told, cx: &mut Context<'_, Told>) -> Next {
+        let what = match event {
+            Event::Ready(_) => "ready",
+            Event::Deadline => "deadline",
+            _ => return Next::Until(Tick(10)),
+        };
+        told.push((cx.token().index(), what));
+        self.answer
+    }
+
+    fn class(&self) -> Class {
+        self.class
+    }
+}
+
+#[test]
+fn what_came_in_time_for_more_bulk_sources_than_have_their_turn_goes_before_their_deadlines() {
+    const SOURCES: usize = 4 * BULK_PER_TURN;
+    let answers = [
+        (Next::Wait, 0),
+        (Next::Until(Tick(99)), 0),       // what came moves its deadline
+        (Next::Again, 3 * BULK_PER_TURN), // its deadline stays what it was
+        (Next::Close, 0),
+    ];
+    for (answer, deadlines) in answers {
+        let (mut events, mut told) = (virtual_loop(), Told::new());
+        let class = Class::Bulk;
+        let tokens: Vec<Token> = (0..SOURCES)
+            .map(|_| events.insert(Waiter { class, answer }).unwrap())
+            .collect();
+        let _ = events.turn_now(&mut told).unwrap();
+        let batch = tokens.iter().map(|token| (*token, Readiness::READABLE));
+        let batch = batch.collect();
+        machine(&mut events).script.push_back(batch);
+        machine(&mut events).nanos = 10 * MILLI;
+        let _ = events.turn_now(&mut told).unwrap();
+        for token in tokens {
+            let mut own = told.iter().filter(|(index, _)| *index == token.index());
+            assert_eq!(own.next(), Some(&(token.index(), "ready")), "{answer:?}");
+        }
+        let late = told.iter().filter(|(_, what)| *what == "deadline").count();
+        // Those that had their turn, among the bulk, answered with a deadline or without one.
+        let had_their_turn = if answer == Next::Again {
+            BULK_PER_TURN
+        } else {
+            0
+        };
+        assert_eq!(late, deadlines + had_their_turn, "{answer:?}");
+    }
+}
+
+#[test]
+fn an_event_that_was_delivered_is_not_stale_because_it_was_the_last_one() {
+    let (mut events, mut told) = (virtual_loop(), Told::new());
+    let closes = |class| Waiter {
+        class,
+        answer: Next::Close,
+    };
+    let tokens = [Class::Control, Class::Normal, Class::Bulk, Class::Control]
+        .map(|class| events.insert(closes(class)).unwrap());
+    events.insert(closes(Class::Control)).unwrap(); // stays
+    let _ = events.turn_now(&mut told).unwrap();
+    let batch = tokens.map(|token| (token, Readiness::READABLE));
+    machine(&mut events).script.push_back(batch.to_vec());
+    let _ = events.turn_now(&mut told).unwrap();
+    assert_eq!((told.len(), events.len()), (4, 1));
+    assert_eq!(events.metrics().stale_events, 0);
+    // And one that finds nobody is stale once.
+    machine(&mut events).script.push_back(batch.to_vec());
+    let _ = events.turn_now(&mut told).unwrap();
+    assert_eq!((told.len(), events.metrics().stale_events), (4, 4));
 }

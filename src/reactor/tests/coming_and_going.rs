@@ -61,6 +61,32 @@ fn the_hundred_thousandth_source_costs_what_the_first_one_did() {
     assert!(last < first * 20, "replacement: {first:?}, then {last:?}");
 }
 
+/// The shortest time in which `WINDOW` sources of a loop with `sources` are replaced.
+fn replacing(sources: usize) -> Duration {
+    let mut events = virtual_loop();
+    let mut tokens: Vec<Token> = (0..sources).map(|_| insert(&mut events)).collect();
+    let mut times = Vec::new();
+    for round in 0..50 {
+        let began = Instant::now();
+        for number in 0..WINDOW {
+            let victim = (round * WINDOW + number) * 7_919 % sources; // all over the table
+            assert!(events.context().remove(tokens[victim]));
+            tokens[victim] = insert(&mut events);
+        }
+        times.push(began.elapsed());
+    }
+    assert_eq!(events.len(), sources);
+    shortest(&times)
+}
+
+#[test]
+fn a_source_among_a_hundred_thousand_is_replaced_at_the_cost_of_one_among_a_thousand() {
+    let (few, many) = (replacing(WINDOW), replacing(MANY));
+    // A step for each source would make it a hundred times as much; memory that is farther away
+    // makes it a few times as much.
+    assert!(many < few * 20, "{few:?}, then {many:?}");
+}
+
 #[test]
 fn those_who_left_before_their_first_turn_do_not_delay_those_who_stay() {
     let (mut events, mut calls) = (virtual_loop(), 0);

@@ -1,11 +1,14 @@
 //! Rules of the loop, each a test, on a kernel whose time is virtual.
 
+mod budgets;
 mod children;
 mod classes;
 mod coming_and_going;
 mod demultiplexer;
+mod drains;
 mod fork;
 mod inbox;
+mod locals;
 mod metrics;
 mod schedule;
 mod streams;

@@ -126,7 +126,7 @@ fn a_source_inserted_into_the_slot_of_a_removed_one_does_not_see_its_deadline() 
 }
 
 #[test]
-fn a_source_inserted_into_the_slot_of_a_removed_one_does_not_see_its_wake_or_its_messages() {
+fn a_source_inserted_into_the_slot_of_a_removed_one_does_not_see_its_wake() {
     told_to_the_successor(|events, tokens| {
         for token in tokens {
             events.context().waker(token).wake();
