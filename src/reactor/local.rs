@@ -5,20 +5,31 @@
 //! length of one call and puts it back, as the loop does with sources. So it is plain `&mut`, no
 //! borrow can panic, and each loop of a program with several has its own.
 //!
-//! Invariant: no two values of a process ever have the same number. So one comparison tells a key
-//! of another loop, and one of a value whose place has another tenant now, from a key that fits.
+//! Invariant: no two of four thousand million values in a row have the same number. So one comparison
+//! tells a key of another loop, and one of a value whose place has another tenant now, from a key
+//! that fits; the type of the value is checked besides.
 
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Numbers the shared values of this process, from 1: none lives to see it wrap.
-static NUMBERS: AtomicU64 = AtomicU64::new(1);
+/// Numbers the shared values of this process, from 1. In 32 bits, as each connection has a key.
+static NUMBERS: AtomicU32 = AtomicU32::new(1);
+
+/// The number of an empty place.
+const NOBODY: u32 = 0;
+
+fn next_number() -> u32 {
+    match NUMBERS.fetch_add(1, Ordering::Relaxed) {
+        NOBODY => next_number(), // it has wrapped
+        number => number,
+    }
+}
 
 /// The key to a value of type `T` in the loop it was made in.
 pub struct Local<T> {
-    number: u64,
+    number: u32,
     index: u32,
     of: PhantomData<fn() -> T>,
 }
@@ -32,8 +43,8 @@ pub(super) struct Locals {
 }
 
 struct Place {
-    /// The tenant's; 0 when there is none.
-    number: u64,
+    /// The tenant's, or [`NOBODY`].
+    number: u32,
     /// `None` while the value is in use.
     value: Option<Box<dyn Any>>,
 }
@@ -41,7 +52,7 @@ struct Place {
 impl Locals {
     pub(super) fn insert<T: 'static>(&mut self, value: T) -> Local<T> {
         let place = Place {
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            number: next_number(),
             value: Some(Box::new(value)),
         };
         let number = place.number;
@@ -76,7 +87,7 @@ impl Locals {
     /// Takes a value out for good; not one that is in use.
     pub(super) fn remove<T: 'static>(&mut self, local: Local<T>) -> Option<T> {
         let value = self.take(local)?.downcast().ok()?;
-        self.places[local.index as usize].number = 0;
+        self.places[local.index as usize].number = NOBODY;
         self.free.push(local.index);
         Some(*value)
     }
