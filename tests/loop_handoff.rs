@@ -310,6 +310,7 @@ fn a_descriptor_closed_early_does_not_deregister_the_next_one_with_its_number() 
 
 #[test]
 fn a_shared_value_of_another_loop_is_not_found_under_its_key() {
+    let _alone = ALONE.lock().unwrap();
     let mut one = EventLoop::<()>::new().unwrap();
     let mut other = EventLoop::<()>::new().unwrap();
     let key = one.context().share(1_u32);

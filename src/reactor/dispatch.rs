@@ -31,15 +31,17 @@ impl<S: 'static> Core<S> {
         };
         let mut source = slot.source.take()?;
         self.base.metrics.events += 1;
-        // Handed out of the closure, for its own panic is the source's end like any other.
-        let mut name = NAMELESS;
         let sampled = self.base.metrics.events.is_multiple_of(SAMPLE_EVERY);
         let began = if sampled { self.base.kernel.nanos() } else { 0 };
         let mut cx = Context { core: self, token };
-        let next = catch_unwind(AssertUnwindSafe(|| {
-            name = source.name();
-            source.handle(event, state, &mut cx)
+        // Asked for its name in here: a panic of that is the source's end like any other.
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            (source.name(), source.handle(event, state, &mut cx))
         }));
+        let (name, next) = match ran {
+            Ok((name, next)) => (name, Ok(next)),
+            Err(payload) => (ask(|| source.name()).unwrap_or(NAMELESS), Err(payload)),
+        };
         if sampled {
             self.sample(name, began);
         }
