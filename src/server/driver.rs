@@ -181,30 +181,48 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             let went_on = match step {
                 Step::Read => self.read(turn),
                 Step::Request => Some(self.answer(turn, unit, cx)),
-                Step::Announced => {
-                    let ask = |head: &Request<'_>| unit.ask(head, &mut self.exchange);
-                    Some(self.connection.announce(turn, ask))
-                }
-                Step::Exchange => Some(self.exchange(turn, unit, cx)),
-                Step::Write if written >= WRITE_PER_TURN => return Next::Again,
-                Step::Write => self.write(turn, &mut written),
-                Step::Shutdown => {
-                    let _ = self.stream.shutdown_write(); // it fails if the client is gone: as well
-                    Some(self.connection.poll(turn))
-                }
-                Step::Wait if self.ready.intersects(GONE) => Some(self.reset(turn)),
-                Step::Wait => None,
-                Step::Again => return Next::Again,
-                Step::Close(reason) => {
-                    self.end = reason;
-                    return Next::Close;
-                }
+                Step::Write if written < WRITE_PER_TURN => self.write(turn, &mut written),
+                step => match self.step_aside(step, turn, unit, cx) {
+                    Ok(went_on) => went_on,
+                    Err(next) => return next,
+                },
             };
             match went_on {
                 Some(next) => step = next,
                 None => return Next::Until(self.connection.deadline()),
             }
         }
+    }
+
+    /// The steps that are not on the way of a request that is answered at once. An error is what the
+    /// loop is told.
+    #[inline(never)]
+    fn step_aside(
+        &mut self,
+        step: Step,
+        turn: &mut Turn<'_>,
+        unit: &mut Unit<'_, S, V>,
+        cx: &Context<'_, S>,
+    ) -> Result<Option<Step>, Next> {
+        Ok(match step {
+            Step::Announced => {
+                let ask = |head: &Request<'_>| unit.ask(head, &mut self.exchange);
+                Some(self.connection.announce(turn, ask))
+            }
+            Step::Exchange => Some(self.exchange(turn, unit, cx)),
+            Step::Shutdown => {
+                let _ = self.stream.shutdown_write(); // it fails if the client is gone: as well
+                Some(self.connection.poll(turn))
+            }
+            Step::Wait if self.ready.intersects(GONE) => Some(self.reset(turn)),
+            Step::Wait => None,
+            Step::Close(reason) => {
+                self.end = reason;
+                return Err(Next::Close);
+            }
+            // Enough was done for now; what is left waits for the others.
+            Step::Again | Step::Read | Step::Request | Step::Write => return Err(Next::Again),
+        })
     }
 
     #[inline(always)]

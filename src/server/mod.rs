@@ -215,8 +215,13 @@ impl Server {
         self.check()?;
         let mut cx = sources.context();
         let host = cx.share(Host::new(service, self.config, self.connections_max));
-        cx.insert(listener::listener(self.listener, host))?;
-        Ok(ServerHandle::new(host))
+        match cx.insert(listener::listener(self.listener, host)) {
+            Ok(_) => Ok(ServerHandle::new(host)),
+            Err(error) => {
+                drop(cx.unshare(host));
+                Err(error.into())
+            }
+        }
     }
 
     fn check(&self) -> Result<()> {
