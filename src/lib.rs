@@ -66,7 +66,7 @@
 //! | what is optional | `features.rs` |
 //! | states and deadlines of a connection | `connection/state.rs`, `connection/config.rs` |
 //! | bodies in pieces: what is asked when, marks, ends | `connection/streaming.rs`, `connection/exchange.rs` |
-//! | why connections end | `connection/close_reason.rs` |
+//! | how and why connections end | `connection/ending.rs`, `connection/close_reason.rs` |
 //! | answers from other threads | `connection/deferred.rs` |
 //! | sockets moved for a connection | `server/driver.rs` |
 //! | the service called, panics caught | `server/unit.rs` |

@@ -93,14 +93,15 @@ pub trait Exchange<S = ()>: 'static {
     fn produce(&mut self, flow: &mut Flow<'_>, state: &mut S);
 
     /// A piece of the request's body, without chunk framing. Returns how many of its bytes were
-    /// taken; the rest is offered again when there is room for output, or after a wake-up, and
-    /// until then nothing more is read. Takes all by default.
+    /// taken; the rest is offered again when what was written is taken, or after a wake-up, and until
+    /// then nothing more is read. Takes all by default.
     fn piece(&mut self, piece: &[u8], flow: &mut Flow<'_>, state: &mut S) -> usize {
         let _ = (flow, state);
         piece.len()
     }
 
-    /// The request's body is whole. Not called for a request without one.
+    /// The request's body is whole: all of it was taken, or there was none. Not called when the answer
+    /// was complete before.
     fn end(&mut self, trailers: Trailers<'_>, flow: &mut Flow<'_>, state: &mut S) {
         let _ = (trailers, flow, state);
     }

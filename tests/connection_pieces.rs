@@ -361,3 +361,128 @@ fn a_service_that_is_never_asked_is_late_all_the_same() {
         assert!(connection.is_settled());
     }
 }
+
+#[test]
+fn a_request_without_content_has_an_end_too() {
+    for request in [
+        get("/pieces/echo"),
+        with_length("/pieces/echo", 0),
+        chunked("/pieces/echo") + "0\r\n\r\n",
+    ] {
+        Trace::new()
+            .reads(&request)
+            .answers(&["200 chunked (0 bytes)"])
+            .is("idle");
+    }
+}
+
+#[test]
+fn the_last_answer_in_pieces_is_followed_by_a_linger() {
+    let last = |head: String| head.replace("Host: a", "Host: a\r\nConnection: close");
+    // Much of it may be in the kernel, and closing on bytes not read would cost the client that.
+    let mut trace = Trace::new();
+    trace.reads(last(get("/pieces/count/100"))).is("lingering");
+    assert_eq!(trace.shutdowns, 1);
+    trace.ends_sending().closes(CloseReason::CloseRequested);
+    Trace::new()
+        .reads(last(get("/big?1000000")))
+        .is("lingering");
+    // Nobody waits for the rest of a body on a connection that ends.
+    Trace::new()
+        .reads(last(with_length("/pieces/early", 1_000)))
+        .answers(&["200 close early"])
+        .is("lingering");
+    Trace::new()
+        .reads(with_length("/pieces/early", 1_000))
+        .answers(&["200 early"])
+        .is("streaming")
+        .drains()
+        .is("lingering")
+        .ends_sending()
+        .closes(CloseReason::Drained);
+    // Nor for more than is read for nobody.
+    Trace::new()
+        .reads(with_length("/pieces/early", 100_000))
+        .answers(&["200 early"])
+        .is("lingering")
+        .ends_sending()
+        .closes(CloseReason::Unread);
+}
+
+#[test]
+fn a_client_that_waits_for_leave_and_gets_an_answer_is_not_told_to_go_on() {
+    let head = post("/pieces/early", "Content-Length: 3\r\nExpect: 100-continue");
+    Trace::new()
+        .reads(head)
+        .answers(&["200 early"])
+        .is("lingering")
+        .ends_sending()
+        .closes(CloseReason::Unread);
+}
+
+#[test]
+fn an_exchange_that_gives_little_at_a_time_has_its_share_of_a_turn() {
+    let mut trace = Trace::new();
+    trace.turns_follow = false;
+    trace.reads(get("/pieces/drip/1000"));
+    assert!(
+        trace.wants_a_turn() && trace.writes <= 64,
+        "{} writes",
+        trace.writes
+    );
+    trace.turns_follow = true;
+    trace.next_turn().answers(&["200 (1000 bytes)"]).is("idle");
+}
+
+#[test]
+fn what_is_left_of_a_piece_is_offered_again_while_there_is_room() {
+    Trace::new()
+        .reads(with_length("/pieces/half", 1_000) + &"x".repeat(1_000))
+        .answers(&["200 1000"])
+        .is("idle");
+}
+
+#[test]
+fn a_service_that_takes_a_little_after_each_wake_up_is_not_late() {
+    let mut trace = Trace::new();
+    trace.reads(with_length("/pieces/nibble", 100) + &"x".repeat(100));
+    for second in 1..100 {
+        trace.at(second * 1_000).wakes().lives();
+    }
+    let until = trace.deadline();
+    trace
+        .at(until.0)
+        .expires()
+        .answers(&["504 close Gateway Timeout"]);
+}
+
+#[test]
+fn a_large_answer_of_an_exchange_is_not_copied_before_it_is_taken() {
+    let mut trace = Trace::new();
+    trace.takes(0).reads(get("/pieces/whole/5000000"));
+    assert!(trace.connection.memory() <= 160 * 1024);
+    trace
+        .takes(usize::MAX)
+        .answers(&["200 (5000000 bytes)"])
+        .is("idle");
+}
+
+/// What the kernel took at once says nothing of the client.
+#[test]
+fn the_window_for_a_slow_reader_begins_when_the_socket_is_full() {
+    for path in ["/pieces/count/10000000", "/big?10000000"] {
+        Trace::new()
+            .at(500)
+            .takes(1_000_000)
+            .reads(get(path))
+            .at(60_500)
+            .expires()
+            .closes(CloseReason::WriteTimeout);
+    }
+    Trace::new()
+        .takes(40_000)
+        .reads(get("/big?60000"))
+        .at(60_000)
+        .expires()
+        .closes(CloseReason::WriteTimeout);
+}

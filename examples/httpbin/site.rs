@@ -77,6 +77,9 @@ fn with_value(request: &Request<'_>) -> Response {
     let Some((_, value)) = value else {
         return refusal("?v=TEXT is missing");
     };
+    if value.contains(char::REPLACEMENT_CHARACTER) {
+        return refusal("v is not UTF-8");
+    }
     let response = Response::text("see X-Value").with_field("X-Value", value.into_owned());
     response.unwrap_or_else(|error: http::FieldError| {
         Response::text(error.to_string()).with_status(Status::BAD_REQUEST)

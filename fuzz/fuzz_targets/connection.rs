@@ -241,6 +241,9 @@ impl World {
                 }
                 Step::Shutdown => connection.poll(&mut turn),
                 Step::Read | Step::Write | Step::Wait | Step::Again => {
+                    if step == Step::Write {
+                        connection.handle_write_refused(&turn);
+                    }
                     connection.handle_blocked(turn.pools);
                     break;
                 }

@@ -10,6 +10,8 @@ use bytes::Bytes;
 
 use super::config::{Deadlines, Rate};
 use super::deferred::Wake;
+use super::reply::LARGE;
+use super::state::NOT_JUDGED;
 use crate::buffer::Buffer;
 use crate::http::{
     self, BodyDecoder, CHUNK_OVERHEAD_BYTES_MAX, Content, Framing, HttpDate, Response,
@@ -72,6 +74,14 @@ impl Outgoing {
     }
 }
 
+/// Whether the client waits for leave to send its body (RFC 9110, 10.1.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Leave {
+    /// It does, and gets it when the service wants the body and has not answered yet.
+    Asked,
+    Given,
+}
+
 /// Whether whoever produces the answer is to be asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Producer {
@@ -114,6 +124,7 @@ pub(super) struct Streaming {
     pub context: ResponseContext,
     pub body: BodyDecoder,
     pub incoming: Incoming,
+    pub leave: Leave,
     pub outgoing: Outgoing,
     pub producer: Producer,
     /// The rest of a whole answer, if the service gave one: the connection produces from it itself.
@@ -135,17 +146,32 @@ impl Streaming {
         Streaming {
             context,
             body: BodyDecoder::new(framing),
-            incoming: match framing {
-                Framing::None => Incoming::Ended,
-                Framing::Length(_) | Framing::Chunked => Incoming::Open,
-            },
+            incoming: Incoming::Open,
+            leave: Leave::Given,
             outgoing: Outgoing::Owed,
             producer: Producer::Due,
             supply: Bytes::new(),
             sending: Allowance::fresh(deadlines.body_rate),
-            taking: Allowance::fresh(deadlines.write_rate),
+            taking: Allowance {
+                left: deadlines.write_rate.window,
+                bytes: NOT_JUDGED,
+            },
             awaited: Awaited::Service,
             until,
+        }
+    }
+
+    /// The client has refused to take more: see
+    /// [`handle_write_refused`](super::Connection::handle_write_refused).
+    pub fn judge_taking(&mut self, now: Tick, window: Span) {
+        if self.taking.bytes == NOT_JUDGED {
+            self.taking = Allowance {
+                left: window,
+                bytes: 0,
+            };
+            if self.awaited == Awaited::Taking {
+                self.until = now.after(window);
+            }
         }
     }
 
@@ -158,11 +184,15 @@ impl Streaming {
     }
 }
 
+/// In bytes: a mark below that would leave no room for a chunk of any use.
+const HIGH_LEAST: usize = 256;
+
 /// The way to the client, lent to whoever has an exchange in hand.
 pub struct Flow<'a> {
     pub(super) output: &'a mut Buffer,
     pub(super) context: &'a mut ResponseContext,
     pub(super) outgoing: &'a mut Outgoing,
+    pub(super) supply: &'a mut Bytes,
     pub(super) date: &'a HttpDate,
     /// In bytes: as much may wait in the output.
     pub(super) high: usize,
@@ -205,15 +235,24 @@ impl Flow<'_> {
         Ok(())
     }
 
-    /// Answers with a whole response; nothing may follow.
+    /// Answers with a whole response; nothing may follow. A large body is not copied before the client
+    /// takes it.
     ///
     /// # Errors
     ///
     /// As [`respond`](Flow::respond).
     pub fn send(&mut self, response: &Response) -> Result<(), FlowError> {
         self.check(response)?;
-        http::encode(response, *self.context, self.date, self.output);
-        *self.outgoing = Outgoing::Ended;
+        let (context, date) = (*self.context, self.date);
+        let rest = http::encode_beginning(response, context, date, self.output, LARGE);
+        *self.outgoing = match rest {
+            None => Outgoing::Ended,
+            Some(rest) => {
+                let len = rest.len() as u64;
+                *self.supply = rest;
+                Outgoing::Length(len)
+            }
+        };
         Ok(())
     }
 
@@ -232,8 +271,9 @@ impl Flow<'_> {
     #[must_use]
     pub fn room(&self) -> usize {
         let taken = self.output.len() + CHUNK_OVERHEAD_BYTES_MAX;
-        let room = self.high.saturating_sub(taken);
+        let room = self.high.max(HIGH_LEAST).saturating_sub(taken);
         match *self.outgoing {
+            _ if !self.supply.is_empty() => 0, // it is the answer
             Outgoing::Length(left) => usize::try_from(left).map_or(room, |left| left.min(room)),
             Outgoing::Chunks | Outgoing::UntilClose => room,
             Outgoing::Owed | Outgoing::Ended | Outgoing::Unanswered | Outgoing::Broken => 0,
@@ -263,6 +303,7 @@ impl Flow<'_> {
     /// that the client notices.
     pub fn finish(&mut self) {
         *self.outgoing = match *self.outgoing {
+            answer if !self.supply.is_empty() => answer,
             Outgoing::Chunks => {
                 http::encode_last_chunk(self.output);
                 Outgoing::Ended
@@ -285,7 +326,7 @@ impl Flow<'_> {
     /// Whether the answer is complete; the rest of the request's body is not wanted then.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.outgoing.is_over()
+        self.outgoing.is_over() || !self.supply.is_empty()
     }
 
     /// What makes the loop ask this exchange again, from any thread.

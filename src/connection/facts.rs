@@ -5,7 +5,7 @@ use super::deferred::Found;
 use super::input::Input;
 use super::pools::Pools;
 use super::progress::NO_REQUEST;
-use super::state::{State, Then};
+use super::state::{NOT_JUDGED, State, Then};
 use super::turn::{Step, Turn};
 use super::{Connection, Failure, Peer, Quota};
 use crate::http::{Method, ResponseContext, Status};
@@ -124,6 +124,24 @@ impl Connection {
             if waiting < turn.config.output_bytes_low.max(1) {
                 streaming.is_ready();
             }
+        }
+    }
+
+    /// The socket takes nothing now. From here on the client is judged by what it takes: what went
+    /// into the kernel's buffer before says nothing of it.
+    #[cold]
+    pub fn handle_write_refused(&mut self, turn: &Turn<'_>) {
+        let window = turn.config.deadlines.write_rate.window;
+        match &mut self.state {
+            State::Writing {
+                window_end,
+                window_bytes,
+                ..
+            } if *window_bytes == NOT_JUDGED => {
+                (*window_end, *window_bytes) = (turn.now.after(window), 0);
+            }
+            State::Streaming(streaming) => streaming.judge_taking(turn.now, window),
+            _ => {}
         }
     }
 

@@ -32,6 +32,7 @@
 mod close_reason;
 mod config;
 mod deferred;
+mod ending;
 mod exchange;
 mod facts;
 mod input;

@@ -1,4 +1,5 @@
-//! From state to state: what each state does when it is polled, and how an exchange ends.
+//! From state to state: what each state does when it is polled. How a connection ends is in
+//! `ending.rs`.
 //!
 //! Marked for inlining is the way of a request without a body that is answered at once; bodies,
 //! later answers and endings are kept out of it, which makes it shorter.
@@ -13,13 +14,11 @@ use super::exchange::Streaming;
 use super::input::Input;
 use super::pools::Pools;
 use super::reply::{LARGE, Reply};
-use super::state::{State, Then};
+use super::state::{NOT_JUDGED, State, Then};
 use super::turn::{Step, Turn};
-use super::{Connection, Failure, Left, Peer, Quota, UNANSWERED};
+use super::{Connection, Failure, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
-use crate::http::{
-    self, Framing, Method, ParseError, Progress, Response, ResponseContext, Status, Version,
-};
+use crate::http::{self, Framing, Method, ParseError, Progress, ResponseContext, Status, Version};
 use crate::time::{Span, Tick};
 
 /// For answers to what is not, or not yet, a whole request.
@@ -38,10 +37,6 @@ const ABANDONED: Failure = Failure(Status::INTERNAL_SERVER_ERROR, CloseReason::A
 /// How long a draining server listens to a client that connected and has said nothing yet. A
 /// request and the connection it comes on are a round trip apart.
 const FIRST_WORDS: Span = Span::from_millis(250);
-
-/// In bytes: an answer that will be with a client that asked for the close before anything the
-/// client may send against its word.
-const CLOSE_AT_ONCE_BYTES_MAX: usize = 16 * 1024;
 
 /// What a state did: `None` when it became another one, which is to be polled.
 pub(super) type Polled = Option<Step>;
@@ -255,8 +250,8 @@ impl Connection {
         }
     }
 
-    #[inline(never)]
     /// Waiting or Held: gives the promised answer when it is there and due.
+    #[inline(never)]
     pub(super) fn poll_answer(&mut self, turn: &mut Turn<'_>) -> Polled {
         match &self.state {
             State::Waiting { slot, context, .. } => match slot.look() {
@@ -298,75 +293,6 @@ impl Connection {
         }
     }
 
-    /// Writing, and all is written.
-    #[inline]
-    pub(super) fn after_writing(&mut self, then: Then, turn: &mut Turn<'_>) -> Polled {
-        match (then, self.peer) {
-            (Then::Head, _) => self.enter_idle(turn),
-            (Then::Body, _) => self.enter_body(turn),
-            (Then::Close(reason), _) | (Then::Linger(reason), Peer::Finished) => {
-                self.close(reason, turn.pools)
-            }
-            (Then::Linger(reason), Peer::Open) => {
-                self.state.change(State::Lingering {
-                    until: turn.now.after(turn.config.deadlines.linger),
-                    bytes_left: turn.config.linger_bytes_max,
-                    reason,
-                });
-                Some(Step::Shutdown)
-            }
-        }
-    }
-
-    /// An answer of the service is in the output buffer.
-    #[inline]
-    pub(super) fn answered(&mut self, context: ResponseContext, turn: &mut Turn<'_>) -> Polled {
-        if !context.close {
-            return self.enter_idle(turn);
-        }
-        let large = self.output.as_deref().map_or(0, Buffer::len) > CLOSE_AT_ONCE_BYTES_MAX;
-        let held = self.input.is_some();
-        self.drop_input(turn.pools);
-        // A client that asked for the close should send nothing more; one that we tell may have
-        // sent already, and closing before its bytes are read could cost it the answer.
-        self.write_then(
-            match self.quota {
-                Quota::Draining => Then::Linger(CloseReason::Drained),
-                Quota::Requests(Left::NONE) => Then::Linger(CloseReason::RequestCap),
-                Quota::Requests(_) if held || large => Then::Linger(CloseReason::CloseRequested),
-                Quota::Requests(_) => Then::Close(CloseReason::CloseRequested),
-            },
-            turn,
-        )
-    }
-
-    #[cold]
-    pub(super) fn refuse(&mut self, error: ParseError, turn: &mut Turn<'_>) -> Polled {
-        let failure = Failure(error.status(), CloseReason::of_refusal(error));
-        let context = self.unanswered_context();
-        self.fail(failure, context, turn)
-    }
-
-    /// Answers for the service, behind the answers given already, and ends.
-    #[cold]
-    pub(super) fn fail(
-        &mut self,
-        failure: Failure,
-        context: ResponseContext,
-        turn: &mut Turn<'_>,
-    ) -> Polled {
-        let Failure(status, reason) = failure;
-        let context = ResponseContext {
-            close: true,
-            ..context
-        };
-        self.drop_input(turn.pools);
-        let output = self.output.get_or_insert_with(|| turn.pools.take_output());
-        let response = Response::text(status.reason()).with_status(status);
-        http::encode(&response, context, turn.date, output);
-        self.write_then(Then::Linger(reason), turn)
-    }
-
     #[inline]
     pub(super) fn enter_idle(&mut self, turn: &Turn<'_>) -> Polled {
         self.state.change(State::Idle {
@@ -376,7 +302,7 @@ impl Connection {
     }
 
     #[inline(never)]
-    fn enter_body(&mut self, turn: &Turn<'_>) -> Polled {
+    pub(super) fn enter_body(&mut self, turn: &Turn<'_>) -> Polled {
         let deadlines = &turn.config.deadlines;
         self.state.change(State::Body {
             until: turn.now.after(deadlines.body),
@@ -391,27 +317,10 @@ impl Connection {
     pub(super) fn write_then(&mut self, then: Then, turn: &Turn<'_>) -> Polled {
         self.state.change(State::Writing {
             window_end: turn.now.after(turn.config.deadlines.write_rate.window),
-            window_bytes: 0,
+            window_bytes: NOT_JUDGED,
             then,
         });
         Some(Step::Write)
-    }
-
-    /// Ends here and now, and gives back what is held.
-    pub(super) fn close(&mut self, reason: CloseReason, pools: &mut Pools) -> Polled {
-        self.state.change(State::Closed { reason });
-        self.drop_input(pools);
-        if let Some(output) = self.output.take() {
-            pools.give_output(output);
-        }
-        None
-    }
-
-    pub(super) fn drop_input(&mut self, pools: &mut Pools) {
-        if let Some(mut input) = self.input.take() {
-            input.clear();
-            pools.give_input(input);
-        }
     }
 
     /// Gives the input buffer back unless there are bytes in it.

@@ -98,6 +98,10 @@ pub(super) enum State {
     Closed { reason: CloseReason },
 }
 
+/// In place of a count: the socket took all it was given so far, which says nothing of the client.
+/// More than any rate asks for, and what is added to it leaves it as it is.
+pub(super) const NOT_JUDGED: u32 = u32::MAX;
+
 /// What follows when the output is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Then {

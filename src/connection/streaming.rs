@@ -14,14 +14,16 @@ use bytes::{Buf, Bytes};
 
 use super::close_reason::CloseReason;
 use super::deferred::Wake;
-use super::exchange::{Allowance, Awaited, Call, Flow, Incoming, Outgoing, Producer, Streaming};
+use super::exchange::{
+    Allowance, Awaited, Call, Flow, Incoming, Leave, Outgoing, Producer, Streaming,
+};
 use super::progress::{Polled, read_within_budget};
-use super::state::{State, Then};
+use super::state::State;
 use super::turn::{Step, Turn};
 use super::{Connection, Failure, PANICKED, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
 use crate::http::{
-    Framing, Limits, ParseError, Progress, Request, ResponseContext, Status, Trailers,
+    self, Framing, Limits, ParseError, Progress, Request, ResponseContext, Status, Trailers,
 };
 use crate::time::Tick;
 
@@ -45,7 +47,10 @@ enum Due {
     Piece,
     End,
     More,
+    /// Nothing: a piece was not taken, or all of it was given away.
     Nothing,
+    /// Nothing more: nobody wants the rest, and enough of it was read.
+    Done,
     Refused(ParseError),
 }
 
@@ -83,17 +88,17 @@ impl Connection {
     }
 
     fn stream_body(&mut self, framing: Framing, until: Tick, turn: &mut Turn<'_>) -> Polled {
-        self.continue_if_awaited(turn);
         let input = self.input.as_deref_mut()?;
         turn.requests_left = turn.requests_left.saturating_sub(1);
         let context = self.quota.begin_exchange(input.head());
+        let deadlines = &turn.config.deadlines;
+        let mut streaming = Streaming::new(context, framing, until, deadlines);
+        if input.waits_for_continue() {
+            streaming.leave = Leave::Asked;
+        }
         input.release_head();
-        self.state.change(State::Streaming(Box::new(Streaming::new(
-            context,
-            framing,
-            until,
-            &turn.config.deadlines,
-        ))));
+        streaming.sending.bytes = u32::try_from(input.body().len()).unwrap_or(u32::MAX);
+        self.state.change(State::Streaming(Box::new(streaming)));
         None
     }
 
@@ -107,6 +112,7 @@ impl Connection {
         call: impl FnOnce(Call<'_>, &mut Flow<'_>) -> Option<usize>,
     ) -> Step {
         let due = self.due(turn);
+        turn.calls_left = turn.calls_left.saturating_sub(1);
         let State::Streaming(streaming) = &mut self.state else {
             return self.poll(turn);
         };
@@ -118,6 +124,7 @@ impl Connection {
             output,
             context: &mut streaming.context,
             outgoing: &mut streaming.outgoing,
+            supply: &mut streaming.supply,
             date: turn.date,
             high: turn.config.output_bytes_high,
             waker,
@@ -135,8 +142,12 @@ impl Connection {
                 let len = streaming.body.decoded();
                 let taken = call(Call::Piece(&input.body_mut()[..len]), &mut flow);
                 let taken_len = taken.unwrap_or(len).min(len);
-                if taken_len < len {
+                // With room left for output, the rest is offered at once.
+                if taken_len < len && (taken_len == 0 || !flow.output.is_empty()) {
                     streaming.incoming = Incoming::Held;
+                }
+                if taken_len > 0 && streaming.awaited == Awaited::Service {
+                    streaming.until = turn.now.after(turn.config.deadlines.handler);
                 }
                 let useless = streaming.body.take(taken_len, input.body_mut());
                 input.consume(useless);
@@ -174,26 +185,31 @@ impl Connection {
         if waiting >= turn.config.output_bytes_low.max(1) && !is_over {
             return self.await_for(Awaited::Taking, Step::Write, turn);
         }
+        let ends = streaming.context.close || self.quota == Quota::Draining;
         match (streaming.outgoing, streaming.incoming) {
             (Outgoing::Unanswered | Outgoing::Broken, _) => {
                 return self.fail_streaming(UNANSWERED, turn);
             }
             (Outgoing::Ended, Incoming::Ended) => return self.streamed(turn),
+            (Outgoing::Ended, _) if ends => return self.end_with(self.last_reason(), turn),
             (Outgoing::Ended, Incoming::Open | Incoming::Held) => {
                 let bytes_left = turn.config.linger_bytes_max;
+                let is_much = streaming.body.missing() > Some(u64::from(bytes_left));
+                if is_much || streaming.leave == Leave::Asked {
+                    return self.end_with(CloseReason::Unread, turn);
+                }
                 streaming.incoming = Incoming::Discarded { bytes_left };
             }
-            (_, _) if is_over => {}
-            (_, _) if streaming.producer == Producer::Due && !streaming.supply.is_empty() => {
-                return self.supply(turn);
-            }
-            (_, _) if streaming.producer == Producer::Due => return Some(Step::Exchange),
-            _ => {}
+            (_, _) if is_over || streaming.producer == Producer::Resting => {}
+            (_, _) if !streaming.supply.is_empty() => return self.supply(turn),
+            _ => return Some(call_within_budget(turn)),
         }
         match self.due(turn) {
-            Due::Piece | Due::End => Some(Step::Exchange),
+            Due::Piece | Due::End => Some(call_within_budget(turn)),
             Due::Refused(error) => self.refuse_streaming(error, turn),
-            Due::More | Due::Nothing if waiting > 0 => {
+            Due::Done if waiting == 0 => self.discarded(turn),
+            Due::More if self.gives_leave(turn) => None,
+            Due::More | Due::Nothing | Due::Done if waiting > 0 => {
                 self.await_for(Awaited::Taking, Step::Write, turn)
             }
             Due::More if self.peer == Peer::Finished => self.fail_streaming(TRUNCATED, turn),
@@ -201,9 +217,24 @@ impl Connection {
                 let step = read_within_budget(turn);
                 self.await_for(Awaited::Body, step, turn)
             }
-            Due::Nothing if self.is_discarding_done() => self.discarded(turn),
-            Due::Nothing => self.await_for(Awaited::Service, Step::Wait, turn),
+            Due::Nothing | Due::Done => self.await_for(Awaited::Service, Step::Wait, turn),
         }
+    }
+
+    /// Tells a client that waits for it that it may send the body, if nothing was answered yet.
+    fn gives_leave(&mut self, turn: &mut Turn<'_>) -> bool {
+        let State::Streaming(streaming) = &mut self.state else {
+            return false;
+        };
+        if std::mem::replace(&mut streaming.leave, Leave::Given) == Leave::Given {
+            return false;
+        }
+        let is_due = streaming.outgoing == Outgoing::Owed;
+        if is_due {
+            let output = self.output.get_or_insert_with(|| turn.pools.take_output());
+            http::encode_continue(output);
+        }
+        is_due
     }
 
     /// The head of a whole answer is in the output, and its content follows as the client takes it.
@@ -218,6 +249,7 @@ impl Connection {
         let mut streaming = Streaming::new(context, Framing::None, until, deadlines);
         streaming.outgoing = Outgoing::Length(content.len() as u64);
         streaming.supply = content;
+        streaming.incoming = Incoming::Ended;
         self.state.change(State::Streaming(Box::new(streaming)));
         None
     }
@@ -229,16 +261,19 @@ impl Connection {
         };
         streaming.producer = Producer::Resting;
         let no_waker = || -> Box<dyn Wake> { Box::new(|| {}) };
+        let mut supply = std::mem::take(&mut streaming.supply);
         let mut flow = Flow {
             output: self.output.get_or_insert_with(|| turn.pools.take_output()),
             context: &mut streaming.context,
             outgoing: &mut streaming.outgoing,
+            supply: &mut streaming.supply,
             date: turn.date,
             high: turn.config.output_bytes_high,
             waker: &no_waker,
         };
-        let len = flow.write(&streaming.supply);
-        streaming.supply.advance(len);
+        let len = flow.write(&supply);
+        supply.advance(len);
+        streaming.supply = supply;
         None
     }
 
@@ -275,9 +310,9 @@ impl Connection {
                     if let Some(input) = self.input.as_deref_mut() {
                         input.consume(consumed);
                     }
-                    Due::Nothing
+                    Due::Done
                 }
-                Progress::Partial if is_enough => Due::Nothing,
+                Progress::Partial if is_enough => Due::Done,
                 Progress::Partial => Due::More,
             };
         }
@@ -288,20 +323,13 @@ impl Connection {
         }
     }
 
-    fn is_discarding_done(&self) -> bool {
-        let State::Streaming(streaming) = &self.state else {
-            return false;
-        };
-        streaming.outgoing == Outgoing::Ended
-    }
-
     /// The answer is complete, and of the body nothing more is to be read.
     fn discarded(&mut self, turn: &mut Turn<'_>) -> Polled {
         match &self.state {
             State::Streaming(streaming) if streaming.incoming == Incoming::Ended => {
                 self.streamed(turn)
             }
-            _ => self.write_then(Then::Linger(CloseReason::Unread), turn),
+            _ => self.end_with(CloseReason::Unread, turn),
         }
     }
 
@@ -312,7 +340,11 @@ impl Connection {
         };
         let context = streaming.context;
         self.settle_input(turn.pools);
-        self.answered(context, turn)
+        match context.close {
+            // Much of the answer may still be on its way, and nothing was read meanwhile.
+            true => self.end_with(self.last_reason(), turn),
+            false => self.answered(context, turn),
+        }
     }
 
     fn refuse_streaming(&mut self, error: ParseError, turn: &mut Turn<'_>) -> Polled {
@@ -328,14 +360,10 @@ impl Connection {
         };
         match (streaming.outgoing, streaming.context) {
             (Outgoing::Owed | Outgoing::Unanswered, context) => self.fail(failure, context, turn),
-            (Outgoing::UntilClose, _) => self.close(CloseReason::Aborted, turn.pools),
-            (Outgoing::Broken, _) if failure.1 == CloseReason::Unanswered => {
+            (Outgoing::UntilClose | Outgoing::Broken, _) => {
                 self.close(CloseReason::Aborted, turn.pools)
             }
-            _ => {
-                self.drop_input(turn.pools);
-                self.write_then(Then::Linger(failure.1), turn)
-            }
+            _ => self.end_with(failure.1, turn),
         }
     }
 
@@ -387,5 +415,13 @@ impl Streaming {
             Awaited::Taking => self.taking.left,
             Awaited::Service => turn.config.deadlines.handler,
         });
+    }
+}
+
+/// Lets the exchange do something, unless it has had its share of this turn.
+fn call_within_budget(turn: &Turn<'_>) -> Step {
+    match turn.calls_left {
+        0 => Step::Again,
+        _ => Step::Exchange,
     }
 }

@@ -6,6 +6,10 @@ use super::pools::Pools;
 use crate::http::HttpDate;
 use crate::time::Tick;
 
+/// An exchange that takes or gives a little at a time has so many turns of its own before others get
+/// theirs.
+const CALLS_PER_TURN: u32 = 64;
+
 /// What one turn of the loop lends to one connection: the time, the settings, buffers, and a
 /// budget, so that a connection with much to do lets others have their turn.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub struct Turn<'a> {
     pub pools: &'a mut Pools,
     /// Requests this connection may still have answered in this turn.
     pub(super) requests_left: u32,
+    /// Calls of an exchange in pieces that this connection may still have in this turn.
+    pub(super) calls_left: u32,
     /// Bytes this connection may still read in this turn.
     pub(super) bytes_left: usize,
 }
@@ -36,6 +42,7 @@ impl<'a> Turn<'a> {
             config,
             pools,
             requests_left: config.requests_per_turn_max.max(1),
+            calls_left: CALLS_PER_TURN,
             bytes_left: config.bytes_per_turn_max.max(1),
         }
     }

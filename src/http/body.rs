@@ -154,6 +154,15 @@ impl BodyDecoder {
         self.lines.next()
     }
 
+    /// How many bytes of a body of declared length have not come yet; `None` for other bodies.
+    #[must_use]
+    pub(crate) fn missing(&self) -> Option<u64> {
+        match self.state {
+            State::Length { left } => Some(left),
+            _ => None,
+        }
+    }
+
     /// Where the trailer lines of a whole body lie in the octets fed, each with its line end; they
     /// are [valid fields](super::Trailers). Empty for a body that is not chunked.
     #[must_use]

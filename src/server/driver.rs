@@ -108,7 +108,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         let next = self.drive(step, &mut turn, &mut unit, cx);
         self.connection.handle_blocked(turn.pools);
         if self.exchange.is_some() && !self.connection.is_streaming() {
-            self.exchange = None;
+            unit.let_go(&mut self.exchange);
         }
         next
     }
@@ -301,6 +301,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let used_up = Readiness::WRITABLE.union(Readiness::ERROR);
                 self.ready = self.ready.without(used_up);
+                self.connection.handle_write_refused(turn);
                 None
             }
             Err(_) => Some(self.reset(turn)),

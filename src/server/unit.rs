@@ -33,6 +33,9 @@ impl<S: 'static, V: Service<S>> Unit<'_, S, V> {
         in_hand: &mut Option<Box<InHand<S>>>,
     ) -> Called {
         self.metrics.requests += 1;
+        if in_hand.is_some() {
+            self.let_go(in_hand); // of the request before
+        }
         let called = catch_unwind(AssertUnwindSafe(|| {
             // One with a body was asked before that was read.
             if request.head().framing() == Framing::None
@@ -56,6 +59,7 @@ impl<S: 'static, V: Service<S>> Unit<'_, S, V> {
         head: &Request<'_>,
         in_hand: &mut Option<Box<InHand<S>>>,
     ) -> Wanted {
+        self.let_go(in_hand);
         let asked = AssertUnwindSafe(|| self.service.open(head, self.state));
         match catch_unwind(asked) {
             Ok(None) => Wanted::Whole,
@@ -68,6 +72,17 @@ impl<S: 'static, V: Service<S>> Unit<'_, S, V> {
                 self.panicked(head, payload);
                 Wanted::Panicked
             }
+        }
+    }
+
+    /// Drops an exchange that is over.
+    #[cold]
+    pub(super) fn let_go(&mut self, in_hand: &mut Option<Box<InHand<S>>>) {
+        let over = in_hand.take();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(over))) {
+            self.metrics.panics += 1;
+            tracing::error!(target: "trine::http", "exchange panicked while it was dropped");
+            discard(payload);
         }
     }
 

@@ -302,6 +302,9 @@ impl Trace {
                     connection.poll(&mut turn)
                 }
                 Step::Read | Step::Write | Step::Wait | Step::Again => {
+                    if step == Step::Write {
+                        connection.handle_write_refused(&turn);
+                    }
                     connection.handle_blocked(turn.pools);
                     return Some(step);
                 }

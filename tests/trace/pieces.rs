@@ -29,6 +29,14 @@ pub enum Pieces {
     Insists,
     /// Answers with this status and content.
     Status(u16),
+    /// Gives so many bytes, one at a time.
+    Drip(usize),
+    /// Takes half of each piece, at least one byte, and tells how much that was in the end.
+    Half { len: usize },
+    /// Takes one byte of a piece, and then none until somebody wakes it.
+    Nibble { hungry: bool },
+    /// Answers with so many bytes at once.
+    Whole(usize),
     /// Goes on when somebody wakes it.
     Sleeps { woken: usize },
 }
@@ -57,6 +65,10 @@ pub fn open(path: &str) -> Option<Pieces> {
         "aborts" => Pieces::Aborts { begun: left > 0 },
         "insists" => Pieces::Insists,
         "status" => Pieces::Status(number.parse().expect("a status")),
+        "drip" => Pieces::Drip(left),
+        "half" => Pieces::Half { len: 0 },
+        "nibble" => Pieces::Nibble { hungry: true },
+        "whole" => Pieces::Whole(left),
         "sleeps" => Pieces::Sleeps { woken: 0 },
         other => panic!("no exchange is called {other}"),
     })
@@ -64,6 +76,7 @@ pub fn open(path: &str) -> Option<Pieces> {
 
 impl Pieces {
     /// `None` stands for a panic.
+    #[expect(clippy::too_many_lines, reason = "one arm for each exchange")]
     pub fn call(&mut self, call: Call<'_>, flow: &mut Flow<'_>) -> Option<usize> {
         match (self, call) {
             (Pieces::Echo, Call::Produce) => {
@@ -112,6 +125,27 @@ impl Pieces {
                 let _ = flow.respond(&head, Some(3));
                 let _ = flow.write(b"abc");
                 flow.finish();
+            }
+            (Pieces::Drip(left), Call::Produce) => {
+                let _ = flow.respond(&Response::bytes(""), Some(*left as u64));
+                let _ = flow.write(b"x");
+            }
+            (Pieces::Half { len }, Call::Piece(piece)) => {
+                let taken = piece.len().div_ceil(2);
+                *len += taken;
+                return Some(taken);
+            }
+            (Pieces::Half { len }, Call::End(_)) => {
+                flow.send(&Response::text(len.to_string())).unwrap();
+            }
+            (Pieces::Nibble { hungry }, Call::Piece(_)) => {
+                return Some(usize::from(std::mem::replace(hungry, false)));
+            }
+            (Pieces::Nibble { hungry }, Call::Produce) => *hungry = true,
+            (Pieces::Whole(len), Call::Produce) if !flow.is_finished() => {
+                flow.send(&Response::text("x".repeat(*len))).unwrap();
+                assert!(flow.is_finished() && flow.write(b"more") == 0);
+                flow.finish(); // no effect
             }
             (Pieces::Sleeps { woken }, Call::Produce) => {
                 *woken += 1;
