@@ -22,12 +22,17 @@ struct Httpbin {
 impl Httpbin {
     /// With the limits of the tables, as far as there are flags for them.
     fn start() -> Httpbin {
+        Httpbin::with(&["--anything"])
+    }
+
+    fn with(arguments: &[&str]) -> Httpbin {
         let own = std::env::current_exe().unwrap();
         let folder = own.parent().unwrap().parent().unwrap();
         let path: PathBuf = folder.join("examples").join("httpbin");
         let limits = "--head-limit 300 --target-limit 40 --field-limit 5 --body-limit 1000";
         let mut child = Command::new(path)
-            .args(["--anything", "--listen", "127.0.0.1:0"])
+            .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
             .args(limits.split(' '))
             .stdout(Stdio::piped())
             .spawn()
@@ -183,4 +188,53 @@ fn a_tunnel_is_refused_with_501() {
     let message = "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n";
     let answers = server.exchange([message, AFTER].concat().as_bytes(), &[]);
     assert_eq!(statuses(&answers), [501], "{answers}");
+}
+
+#[test]
+fn a_body_in_pieces_is_held_to_the_same_rules() {
+    let (server, mut random) = (Httpbin::with(&[]), fastrand::Rng::with_seed(7));
+    let head = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let hello = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    let has_no_flag = |error: ParseError| {
+        matches!(
+            error,
+            ParseError::ChunkOverheadTooLong { .. } | ParseError::TrailersTooLong { .. }
+        )
+    };
+    for (body, content) in CHUNKED {
+        let message = [&head[..], body, hello].concat();
+        for ends in cuts(message.len(), &mut random) {
+            let answers = server.exchange(&message, &ends);
+            assert_eq!(statuses(&answers), [200, 200], "{answers}");
+            assert!(answers.ends_with("\r\n\r\nhello"), "{answers}");
+            let content = String::from_utf8(content.to_vec()).unwrap();
+            assert!(echoed(&answers) == content, "{answers}");
+        }
+    }
+    // The answer has begun: it breaks off, and nothing behind is taken for a request.
+    for row in BAD_BODIES.iter().filter(|row| !has_no_flag(row.error)) {
+        let message = [&head[..], row.body, hello].concat();
+        for ends in cuts(message.len(), &mut random) {
+            let answers = server.exchange(&message, &ends);
+            let shown = message.escape_ascii();
+            assert_eq!(statuses(&answers), [200], "{shown}: {answers}");
+            assert!(!answers.contains("\r\n0\r\n\r\n"), "{shown}: {answers}");
+            assert!(!answers.contains("hello\r\n\r\n"), "{shown}: {answers}");
+        }
+    }
+}
+
+/// The content of the first answer, which is in chunks.
+fn echoed(answers: &str) -> String {
+    let (_, mut rest) = answers.split_once("\r\n\r\n").unwrap();
+    let mut content = String::new();
+    loop {
+        let (size, behind) = rest.split_once("\r\n").unwrap();
+        let len = usize::from_str_radix(size, 16).unwrap();
+        content.push_str(&behind[..len]);
+        rest = &behind[len + 2..];
+        if len == 0 {
+            return content;
+        }
+    }
 }
