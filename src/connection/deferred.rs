@@ -20,8 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::http::Response;
 use crate::time::Span;
 
-/// Wakes the loop that owns a connection. Called from any thread, at most once for each deferred
-/// answer.
+/// Wakes the loop that owns a connection. Called from any thread: once for a deferred answer, any
+/// number of times for an exchange in pieces. A wake-up that comes too late reaches whatever the
+/// connection does by then, which looks and finds nothing new.
 pub trait Wake: Send + Sync {
     /// Makes the loop poll the connection soon.
     fn wake(&self);
