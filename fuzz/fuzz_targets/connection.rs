@@ -210,7 +210,7 @@ impl World {
                         }
                         served.push(request.path().trim_start_matches('/').to_owned());
                         if request.head().framing() == Framing::None
-                            && let Some(opened) = pieces::open(request.path())
+                            && let Some(opened) = open(request.path())
                         {
                             self.pieces = Some(opened);
                             return Called::Opened;
@@ -222,7 +222,7 @@ impl World {
                 Step::Announced => {
                     let served = &mut self.served;
                     connection.announce(&mut turn, |head| {
-                        self.pieces = pieces::open(head.path());
+                        self.pieces = open(head.path());
                         match self.pieces {
                             Some(_) => {
                                 served.push(head.path().trim_start_matches('/').to_owned());
@@ -321,6 +321,18 @@ impl World {
         }
         assert!(answers <= self.served.len() + 1, "answers to nobody");
     }
+}
+
+/// Whoever is opened for this path, which the fuzzer may have written: none that asserts what holds
+/// only in its own test, and none that goes on for longer than the fuzzer waits.
+fn open(path: &str) -> Option<Pieces> {
+    let names = [
+        "echo", "count", "declared", "sink", "early", "stuck", "short", "silent", "panics",
+    ];
+    let rest = path.strip_prefix("/pieces/")?;
+    let (name, number) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_fit = names.contains(&name) && number.len() <= 4;
+    is_fit.then(|| pieces::open(path))?
 }
 
 /// What follows the last chunk, and whether the content broke off before it.
