@@ -40,7 +40,8 @@
 //! | ground | [`time`] [`slab`] [`buffer`] [`timer_wheel`] | memory |
 //! | protocol | [`http`] (parsers, bodies, encoder), [`connection`] (sans-I/O server side) | memory |
 //! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups) | epoll, clock, timerfd, signals, eventfd |
-//! | units | [`service`] (the logic unit) | |
+//! | units | [`service`] (the logic unit), [`storage`] (the storage unit) | disk, threads of its own |
+//! | concurrency | [`concurrency`] (the request queue) | threads |
 //! | ends | [`server`] (the I/O unit) | sockets, by the reactor |
 //!
 //! The loop knows no HTTP; the connection knows no socket; the service knows neither.
@@ -71,6 +72,8 @@
 //! | sockets moved for a connection | `server/driver.rs` |
 //! | the service called, panics caught | `server/unit.rs` |
 //! | vectors in the parser | `http/block.rs` |
+//! | the request queue | `concurrency/request_queue.rs` |
+//! | storage: operations, adapters | `storage/mod.rs` |
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");
@@ -90,6 +93,10 @@ pub mod connection;
 pub mod reactor;
 
 pub mod service;
+
+pub mod concurrency;
+
+pub mod storage;
 
 pub mod server;
 

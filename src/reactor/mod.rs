@@ -99,6 +99,7 @@ pub use sources::Sources;
 pub use stream::{Link, StreamEnd, StreamHandler, StreamOptions, write_to};
 pub use waker::Waker;
 
+pub(crate) use clock::{monotonic_nanos, wall};
 pub(crate) use dispatch::discard;
 pub(crate) use gate::Gate;
 pub(crate) use listener::{Acceptor, Listener};
