@@ -188,8 +188,13 @@ const PRIVILEGES: [Privilege; 5] = [
     },
     Privilege {
         what: "start a thread",
-        words: &["thread::spawn", "thread::Builder", "thread::scope"],
-        files: &[],
+        words: &[
+            "thread::spawn",
+            "thread::Builder",
+            "thread::{Builder",
+            "thread::scope",
+        ],
+        files: &["src/concurrency/thread.rs"],
     },
     Privilege {
         what: "start a process",

@@ -9,7 +9,7 @@
 //! A [`Store`] is an adapter: it opens [`Session`]s, and a session runs batches of [`Request`]s. No
 //! guard, transaction or iterator crosses the trait: what a B-tree, a log-structured tree, a hash
 //! table and a cluster across the network have in common is that they take operations and give
-//! outcomes. The storage unit owns the threads and the queues. Adapters know neither connections
+//! outcomes. The [`StorageUnit`] owns the threads and the queues. Adapters know neither connections
 //! nor loops; nothing in the library imports one: user code joins a service to a store.
 //!
 //! What an `Ok` means is asked for with each request, as [`Durability`], and promised by each store,
@@ -24,12 +24,20 @@
 
 mod clock;
 mod fault;
+mod health;
+mod lane;
+mod metrics;
 mod operation;
+mod pending;
 mod store;
+mod unit;
 
 pub use clock::{Clock, SystemClock};
 pub use fault::{Fault, Outcome};
+pub use health::{Health, Progress};
+pub use metrics::UnitMetrics;
 pub use operation::{
     Condition, Durability, Entry, Operation, Page, Reply, Request, Revision, Written,
 };
 pub use store::{Atomic, Capabilities, InPlace, Outcomes, Session, Store};
+pub use unit::{Completion, Place, StorageUnit, Submission, UnitOptions};

@@ -1,0 +1,72 @@
+//! How a storage unit is, for whoever decides whether to send it work.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Whether a storage unit does its work.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Health {
+    /// It is being opened, which may take long after a crash: so many percent are done, as far as
+    /// the store says.
+    Opening {
+        /// 0 to 100.
+        percent: u32,
+    },
+    /// It does.
+    Ready,
+    /// A part of it is being reopened.
+    Reopening,
+    /// A part of it takes no more work; its operator is asked.
+    Fenced(&'static str),
+    /// It could not be opened, or was closed.
+    Closed(String),
+}
+
+/// How far a store is with being opened; told by the store, shown by [`Health`]. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    percent: Arc<AtomicU32>,
+}
+
+impl Progress {
+    /// None is done yet.
+    #[must_use]
+    pub fn new() -> Progress {
+        Progress::default()
+    }
+
+    /// So many percent are done.
+    pub fn set(&self, percent: u32) {
+        self.percent.store(percent.min(100), Ordering::Relaxed);
+    }
+
+    /// How many percent are done.
+    #[must_use]
+    pub fn percent(&self) -> u32 {
+        self.percent.load(Ordering::Relaxed)
+    }
+}
+
+/// How one lane is; written by its thread.
+#[derive(Debug)]
+pub(super) struct LaneHealth {
+    now: Mutex<Health>,
+}
+
+impl LaneHealth {
+    pub fn new() -> LaneHealth {
+        LaneHealth {
+            now: Mutex::new(Health::Ready),
+        }
+    }
+
+    pub fn set(&self, health: Health) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+
+    pub fn get(&self) -> Health {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.clone()
+    }
+}
