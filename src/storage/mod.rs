@@ -16,12 +16,43 @@
 //! in its [`Capabilities`]: no answer to a write comes before the write is as durable as was asked.
 //! What an error means is one of five [`Fault`]s, which say whether the write may have happened.
 //!
+//! ```no_run
+//! use trine::http::Status;
+//! use trine::service::{Answered, Reply};
+//! use trine::storage::{Operation, Outcome, Request, StorageUnit, Submission};
+//! use trine::{Response, http};
+//!
+//! fn remove(unit: &StorageUnit, request: &http::Request<'_>, reply: Reply<'_>) -> Answered {
+//!     let operation = Operation::Delete {
+//!         key: request.path().to_owned().into(),
+//!         condition: trine::storage::Condition::Any,
+//!     };
+//!     match unit.submit(Request::new(operation)) {
+//!         Submission::Done(outcome) => reply.send(response(outcome)),
+//!         Submission::Queued(place) => {
+//!             let (deferred, answered) = reply.defer();
+//!             place.answer(deferred, response);
+//!             answered
+//!         }
+//!     }
+//! }
+//!
+//! fn response(outcome: Outcome) -> Response {
+//!     match outcome {
+//!         Ok(_) => Response::new(Status::NO_CONTENT),
+//!         Err(fault) => Response::text(fault.to_string()).with_status(Status::SERVICE_UNAVAILABLE),
+//!     }
+//! }
+//! # let _ = remove;
+//! ```
+//!
 //! | what | where |
 //! |---|---|
 //! | operations, outcomes, faults | `storage/operation.rs`, `storage/fault.rs` |
 //! | the traits of an adapter | `storage/store.rs` |
 //! | queues, threads, order per key | `storage/unit.rs`, `storage/lane.rs`, `storage/pending.rs` |
 
+mod answering;
 mod clock;
 mod fault;
 mod health;
