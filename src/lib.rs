@@ -74,6 +74,8 @@
 //! | vectors in the parser | `http/block.rs` |
 //! | the request queue | `concurrency/request_queue.rs` |
 //! | storage: operations, adapters | `storage/mod.rs` |
+//! | the durable store: one file, one committer | `storage/durable/mod.rs` |
+//! | the checksum around each stored value; expiry, conditions, pages | `storage/envelope.rs`, `storage/rows.rs` |
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");

@@ -20,6 +20,8 @@
 //! |---|---|
 //! | operations, outcomes, faults | `storage/operation.rs`, `storage/fault.rs` |
 //! | the traits of an adapter | `storage/store.rs` |
+//! | the durable store, on an embedded database | `storage/durable/mod.rs` |
+//! | what embedded engines share | `storage/envelope.rs`, `storage/rows.rs` |
 //! | queues, threads, order per key | `storage/unit.rs`, `storage/lane.rs`, `storage/pending.rs` |
 
 mod clock;
@@ -27,8 +29,20 @@ mod fault;
 mod operation;
 mod store;
 
+#[cfg(any(feature = "durable", feature = "fjall"))]
+mod envelope;
+#[cfg(any(feature = "durable", feature = "fjall"))]
+mod open_error;
+#[cfg(any(feature = "durable", feature = "fjall"))]
+mod rows;
+
+#[cfg(feature = "durable")]
+pub mod durable;
+
 pub use clock::{Clock, SystemClock};
 pub use fault::{Fault, Outcome};
+#[cfg(any(feature = "durable", feature = "fjall"))]
+pub use open_error::OpenError;
 pub use operation::{
     Condition, Durability, Entry, Operation, Page, Reply, Request, Revision, Written,
 };
