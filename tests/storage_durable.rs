@@ -250,6 +250,26 @@ fn what_is_not_a_store_is_left_alone() {
 }
 
 #[test]
+fn a_store_whose_making_was_cut_off_is_made_anew() {
+    let folder = Folder::new();
+    fs::write(folder.path().join("store.new"), [7; 5_000]).unwrap();
+    fs::write(folder.store(), []).unwrap();
+    let (_store, mut writer) = open(&folder);
+    one(&mut *writer, put(b"key", b"value")).unwrap();
+    let names = fs::read_dir(folder.path()).unwrap();
+    assert_eq!(names.count(), 1);
+}
+
+#[test]
+fn a_store_that_somebody_else_is_making_is_in_use() {
+    let folder = Folder::new();
+    let beside = fs::File::create(folder.path().join("store.new")).unwrap();
+    beside.lock().unwrap();
+    let error = Durable::open(folder.store(), Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse { .. }), "{error:?}");
+}
+
+#[test]
 fn a_folder_that_is_missing_or_in_the_way_is_named() {
     let folder = Folder::new();
     let missing = folder.path().join("missing/store");

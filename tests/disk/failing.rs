@@ -1,7 +1,7 @@
 //! A disk in memory that fails when told to, and forgets what was not synced.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
@@ -12,6 +12,8 @@ pub enum Failure {
     Once(i32),
     /// This one and those that write after it fail, until [`Disk::recover`].
     Writes(i32),
+    /// The first sync from this one on fails.
+    Sync(i32),
     /// The power goes: this one and all after it fail.
     Power,
 }
@@ -34,15 +36,37 @@ struct State {
     syncs: u64,
     plan: Option<(u64, Failure)>,
     failed: Option<(&'static str, i32)>,
+    holds_syncs: bool,
+    held_syncs: u32,
 }
 
 /// The disk; clones are the same one.
 #[derive(Clone, Debug, Default)]
-pub struct Disk(Arc<Mutex<State>>);
+pub struct Disk(Arc<(Mutex<State>, Condvar)>);
 
 impl Disk {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(|poison| poison.into_inner())
+        self.0.0.lock().unwrap_or_else(|poison| poison.into_inner())
+    }
+
+    /// Syncs take for ever, until they are released.
+    pub fn hold_syncs(&self) {
+        self.state().holds_syncs = true;
+    }
+
+    /// Lets all syncs go on.
+    pub fn release_syncs(&self) {
+        self.state().holds_syncs = false;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until somebody waits for a sync.
+    pub fn wait_for_held_sync(&self) {
+        let held = self
+            .0
+            .1
+            .wait_while(self.state(), |state| state.held_syncs == 0);
+        drop(held.unwrap());
     }
 
     /// A disk whose content is `image`, all of it synced.
@@ -120,11 +144,15 @@ impl Disk {
         let errno = match state.plan {
             Some((at, Failure::Once(errno))) if number == at => Some(errno),
             Some((at, Failure::Writes(errno))) if number >= at && is_write => Some(errno),
+            Some((at, Failure::Sync(errno))) if number >= at && what == "sync" => Some(errno),
             Some((at, Failure::Power)) if number >= at => Some(5),
             _ => None,
         };
         let Some(errno) = errno else { return Ok(state) };
         state.failed = state.failed.or(Some((what, errno)));
+        if matches!(state.plan, Some((_, Failure::Sync(_)))) {
+            state.plan = None;
+        }
         Err(io::Error::from_raw_os_error(errno))
     }
 }
@@ -157,6 +185,15 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.io("sync")?;
+        if state.holds_syncs {
+            state.held_syncs += 1;
+            self.0.1.notify_all();
+            state = self
+                .0
+                .1
+                .wait_while(state, |state| state.holds_syncs)
+                .unwrap();
+        }
         state.synced = state.now.clone();
         state.changes.clear();
         state.syncs += 1;

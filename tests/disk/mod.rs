@@ -187,6 +187,15 @@ pub fn contents(session: &mut dyn Session) -> Model {
         .collect()
 }
 
+/// `model` in a line: the keys, and how the values begin.
+pub fn brief(model: &Model) -> String {
+    let pair = |(key, value): (&Vec<u8>, &Vec<u8>)| {
+        let begin = String::from_utf8_lossy(&value[..value.len().min(3)]).into_owned();
+        format!("{}={begin:?}+{}", String::from_utf8_lossy(key), value.len())
+    };
+    model.iter().map(pair).collect::<Vec<_>>().join(" ")
+}
+
 /// What `operations` make of `model`.
 pub fn apply(model: &mut Model, operations: &[Operation]) {
     for operation in operations {

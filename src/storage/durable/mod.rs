@@ -29,6 +29,7 @@
 //! file: about a second for each gibibyte that the page cache holds. [`Progress`] tells how far it is.
 //! [`Recovery::Fast`] makes it take no time, and each commit a bit longer.
 
+mod file;
 mod medium;
 mod overlay;
 mod progress;
@@ -36,13 +37,13 @@ mod session;
 mod shared;
 mod transaction;
 
-use std::fs::{File, OpenOptions};
+#[cfg(feature = "testing")]
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "testing")]
 use redb::StorageBackend;
-use redb::backends::FileBackend;
 
 pub use progress::Progress;
 
@@ -88,7 +89,7 @@ pub struct Options {
     pub check_on_open: bool,
     /// Where to show how far a repair has come.
     pub progress: Option<Arc<Progress>>,
-    /// By which values expire and deadlines pass.
+    /// By which values expire.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -135,7 +136,7 @@ impl Durable {
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Durable, OpenError> {
         let path = path.as_ref().to_owned();
         let file = path.clone();
-        let opener: Opener = Box::new(move || open_file(&file));
+        let opener: Opener = Box::new(move || file::open(&file));
         let shared = Arc::new(Shared::open(path, opener, options)?);
         Ok(Durable { shared })
     }
@@ -151,28 +152,9 @@ impl Durable {
         options: Options,
     ) -> Result<Durable, OpenError> {
         let opener: Opener = Box::new(move || Ok(Arc::new(medium()?)));
-        let path = PathBuf::from("(a medium)");
-        let shared = Arc::new(Shared::open(path, opener, options)?);
+        let shared = Arc::new(Shared::open("(a medium)".into(), opener, options)?);
         Ok(Durable { shared })
     }
-}
-
-/// Opens the file, and sees to it that a new one is found after the loss of power.
-fn open_file(path: &PathBuf) -> io::Result<Arc<dyn StorageBackend>> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
-    if file.metadata()?.len() == 0 {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    let backend = FileBackend::new(file).map_err(io::Error::other)?;
-    Ok(Arc::new(backend))
 }
 
 impl Store for Durable {

@@ -66,11 +66,10 @@ impl Writer {
         now: u64,
     ) -> Result<Vec<Outcome>, Broken> {
         let before = |error: redb::Error| Broken::Before(error);
-        let deadline = self.shared.options.clock.now();
         let mut outcomes = Vec::with_capacity(batch.len());
         self.commit(opened, |changes| {
             for (index, request) in batch.iter().enumerate() {
-                if let Err(fault) = admit(request, deadline) {
+                if let Err(fault) = CAPABILITIES.check(request) {
                     outcomes.push(Err(fault));
                     continue;
                 }
@@ -186,16 +185,6 @@ const BESIDE_DAMAGE: Fault = Fault::Retry {
     why: "another operation of the same batch met damage",
 };
 
-/// Whether `request` is to be done at all.
-fn admit(request: &Request, now: crate::time::Tick) -> Result<(), Fault> {
-    CAPABILITIES.check(request)?;
-    if request.deadline < now {
-        Err(Fault::LATE)
-    } else {
-        Ok(())
-    }
-}
-
 /// What keeps the database from going on, after an error of the engine.
 fn noted(opened: &Opened) -> Trouble {
     opened.watch.note(Trouble::Engine);
@@ -217,9 +206,8 @@ fn run_snapshot(shared: &Shared, opened: &Opened, batch: &[Request], outcomes: &
         Err(error) => return outcomes.fail_rest(broken(opened, &error)),
     };
     let now = shared.options.clock.unix_millis();
-    let deadline = shared.options.clock.now();
     for (index, request) in batch.iter().enumerate() {
-        let outcome = admit(request, deadline).and_then(|()| {
+        let outcome = CAPABILITIES.check(request).and_then(|()| {
             rows::read(&snapshot, &request.operation, now).map_err(|stop| match stop {
                 Stop::Fault(fault) => fault,
                 Stop::Engine(error) => broken(opened, &error),

@@ -226,7 +226,10 @@ fn open(
         path: path(),
         error,
     };
-    let backend = opener().map_err(io)?;
+    let backend = opener().map_err(|error| match error.kind() {
+        io::ErrorKind::ResourceBusy => OpenError::InUse { path: path() },
+        _ => io(error),
+    })?;
     let watch = Arc::new(Watch::default());
     let medium = Medium::new(backend.clone(), watch.clone()).map_err(io)?;
     let mut builder = builder(options);
