@@ -20,9 +20,12 @@
 //! |---|---|
 //! | operations, outcomes, faults | `storage/operation.rs`, `storage/fault.rs` |
 //! | the traits of an adapter | `storage/store.rs` |
+//! | the suite that every store passes (feature `testing`) | `storage/conformance/mod.rs` |
 //! | queues, threads, order per key | `storage/unit.rs`, `storage/lane.rs`, `storage/pending.rs` |
 
 mod clock;
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod fault;
 mod operation;
 mod store;
