@@ -22,9 +22,12 @@
 //! | the traits of an adapter | `storage/store.rs` |
 //! | the durable store, on an embedded database | `storage/durable/mod.rs` |
 //! | what embedded engines share | `storage/envelope.rs`, `storage/rows.rs` |
+//! | the suite that every store passes (feature `testing`) | `storage/conformance/mod.rs` |
 //! | queues, threads, order per key | `storage/unit.rs`, `storage/lane.rs`, `storage/pending.rs` |
 
 mod clock;
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod fault;
 mod operation;
 mod store;
