@@ -94,15 +94,16 @@ impl Writer {
         change: impl FnOnce(&mut Changes<'_>) -> Result<(), Broken>,
     ) -> Result<(), Broken> {
         let before = |error: redb::Error| Broken::Before(error);
-        let settled = &self.shared.revisions;
-        let revisions = *settled.lock().unwrap_or_else(PoisonError::into_inner);
+        // Held to the end: another writer of the lane must not take the same revisions.
+        let revisions = self.shared.revisions.lock();
+        let mut revisions = revisions.unwrap_or_else(PoisonError::into_inner);
         let transaction = opened.database.begin_write();
         let mut transaction = transaction.map_err(|error| before(error.into()))?;
         let durable = transaction.set_durability(Durability::Immediate);
         durable.map_err(|error| before(error.into()))?;
         transaction.set_quick_repair(self.shared.options.recovery == Recovery::Fast);
-        let (is_changed, revisions) = {
-            let changes = Changes::new(&transaction, revisions, &mut self.buffer);
+        let (is_changed, taken) = {
+            let changes = Changes::new(&transaction, *revisions, &mut self.buffer);
             let mut changes = changes.map_err(before)?;
             change(&mut changes)?;
             changes.end()
@@ -112,9 +113,7 @@ impl Writer {
         } else {
             transaction.abort().map_err(|error| before(error.into()))
         };
-        let is_committed = is_changed && result.is_ok();
-        let mut settled = settled.lock().unwrap_or_else(PoisonError::into_inner);
-        settled.settle(revisions, is_committed);
+        revisions.settle(taken, is_changed && result.is_ok());
         result
     }
 
