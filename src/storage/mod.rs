@@ -50,10 +50,15 @@
 //! |---|---|
 //! | operations, outcomes, faults | `storage/operation.rs`, `storage/fault.rs` |
 //! | the traits of an adapter | `storage/store.rs` |
+//! | the durable store, on an embedded database | `storage/durable/mod.rs` |
+//! | what embedded engines share | `storage/envelope.rs`, `storage/rows.rs` |
+//! | the suite that every store passes (feature `testing`) | `storage/conformance/mod.rs` |
 //! | queues, threads, order per key | `storage/unit.rs`, `storage/lane.rs`, `storage/pending.rs` |
 
 mod answering;
 mod clock;
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod fault;
 mod health;
 mod lane;
@@ -63,10 +68,22 @@ mod pending;
 mod store;
 mod unit;
 
+#[cfg(any(feature = "durable", feature = "fjall"))]
+mod envelope;
+#[cfg(any(feature = "durable", feature = "fjall"))]
+mod open_error;
+#[cfg(any(feature = "durable", feature = "fjall"))]
+mod rows;
+
+#[cfg(feature = "durable")]
+pub mod durable;
+
 pub use clock::{Clock, SystemClock};
 pub use fault::{Fault, Outcome};
 pub use health::{Health, Progress};
 pub use metrics::UnitMetrics;
+#[cfg(any(feature = "durable", feature = "fjall"))]
+pub use open_error::OpenError;
 pub use operation::{
     Condition, Durability, Entry, Operation, Page, Reply, Request, Revision, Written,
 };
