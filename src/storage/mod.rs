@@ -80,7 +80,7 @@ pub mod durable;
 
 pub use clock::{Clock, SystemClock};
 pub use fault::{Fault, Outcome};
-pub use health::{Health, Progress};
+pub use health::Health;
 pub use metrics::UnitMetrics;
 #[cfg(any(feature = "durable", feature = "fjall"))]
 pub use open_error::OpenError;
