@@ -75,6 +75,7 @@
 //! | the request queue | `concurrency/request_queue.rs` |
 //! | storage: operations, adapters | `storage/mod.rs` |
 //! | the durable store: one file, one committer | `storage/durable/mod.rs` |
+//! | the store for many writes: a journal and sorted files | `storage/fjall/mod.rs` |
 //! | the checksum around each stored value; expiry, conditions, pages | `storage/envelope.rs`, `storage/rows.rs` |
 
 #[cfg(not(target_os = "linux"))]
