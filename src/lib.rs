@@ -77,6 +77,7 @@
 //! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
 //! | storage: queues, threads, order of a key, reopening | `storage/{unit,lane,pending,health}.rs` |
 //! | the durable store: one file, one committer | `storage/durable/mod.rs` |
+//! | the store for many writes: a journal and sorted files | `storage/fjall/mod.rs` |
 //! | the checksum around each stored value; expiry, conditions, pages | `storage/envelope.rs`, `storage/rows.rs` |
 
 #[cfg(not(target_os = "linux"))]

@@ -51,6 +51,7 @@
 //! | operations, outcomes, faults | `storage/operation.rs`, `storage/fault.rs` |
 //! | the traits of an adapter | `storage/store.rs` |
 //! | the durable store, on an embedded database | `storage/durable/mod.rs` |
+//! | the store for many writes, on a log-structured tree | `storage/fjall/mod.rs` |
 //! | what embedded engines share | `storage/envelope.rs`, `storage/rows.rs` |
 //! | the suite that every store passes (feature `testing`) | `storage/conformance/mod.rs` |
 //! | queues, threads, order per key | `storage/unit.rs`, `storage/lane.rs`, `storage/pending.rs` |
@@ -77,6 +78,9 @@ mod rows;
 
 #[cfg(feature = "durable")]
 pub mod durable;
+
+#[cfg(feature = "fjall")]
+pub mod fjall;
 
 pub use clock::{Clock, SystemClock};
 pub use fault::{Fault, Outcome};
