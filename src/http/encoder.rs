@@ -54,7 +54,7 @@ const PLAIN: ResponseContext = ResponseContext {
 };
 
 /// A text with status 200 and nothing to be said about it: as [`encode_any`] would, in three pieces.
-#[inline(never)]
+#[inline(always)]
 fn encode_plain(content: &[u8], date: &HttpDate, output: &mut Buffer) {
     let mut pieces = Pieces::new(output, content.len());
     pieces.put(date.plain_head());

@@ -190,7 +190,7 @@ impl<D: Draft> HeadMachine<D> {
 
     /// The short way into a message of which nothing was examined yet: takes the start line and the
     /// field that nearly always comes first. True when the head ends behind that.
-    #[inline(never)]
+    #[inline(always)]
     fn begin(&mut self, buffer: &[u8], len: usize, limits: &Limits) -> bool {
         let bound = buffer[..len].len().min(limits.head_bytes_max as usize);
         let octets = &buffer[..buffer.len().min(bound + SLACK)];
