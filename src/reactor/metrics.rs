@@ -1,7 +1,7 @@
 //! What the loop counts about itself. No counter costs a system call. The clock is read twice a
 //! turn, once more for every 16 callbacks, and twice more for the one callback in 64 that is timed.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Counters of one loop since it was made. All only grow.
@@ -31,7 +31,7 @@ pub struct Metrics {
     pub timer_sets: u64,
     /// Times the eventfd was found to have been written.
     pub wakeups: u64,
-    by_source: HashMap<&'static str, SourceTime>,
+    by_source: BTreeMap<&'static str, SourceTime>,
 }
 
 /// A callback that runs longer than this is reported: everybody else waits meanwhile.
