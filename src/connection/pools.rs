@@ -47,7 +47,7 @@ impl Pools {
     }
 
     /// `input` has no bytes and its machines are at the beginning of a message.
-    #[inline]
+    #[inline(always)]
     pub(super) fn give_input(&mut self, input: Box<Input>) {
         if input.capacity() == self.capacity && self.inputs.len() < self.spare_max {
             self.inputs.push(input);

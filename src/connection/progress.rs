@@ -67,13 +67,17 @@ pub(super) fn look(input: &mut Input, waiting: usize, turn: &Turn<'_>) -> Look {
         return Look::Enough;
     }
     match input.parse_head(&turn.config.limits) {
-        Ok(Progress::Partial) => Look::Partial,
-        Ok(Progress::Complete) if input.head().method() == Method::Connect => Look::Tunnel,
-        Ok(Progress::Complete) => match input.head().framing() {
-            Framing::None => Look::Request,
-            Framing::Length(_) | Framing::Chunked => Look::Body,
-        },
-        Err(error) => Look::Refused(error),
+        Ok(Progress::Complete) => {}
+        Ok(Progress::Partial) => return Look::Partial,
+        Err(error) => return Look::Refused(error),
+    }
+    let head = input.head();
+    if head.framing() == Framing::None && head.method() != Method::Connect {
+        return Look::Request;
+    }
+    match head.method() {
+        Method::Connect => Look::Tunnel,
+        _ => Look::Body,
     }
 }
 
@@ -128,7 +132,9 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> Step {
         if let Fate::Only = fate {
-            self.settle_input(turn.pools);
+            if let Some(input) = self.input.take() {
+                turn.pools.give_input(input);
+            }
             self.write_then(Then::Head, turn);
             return Step::Write;
         }

@@ -1,5 +1,6 @@
 //! The states of a connection: one enum, with the data and the deadline inside each.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::close_reason::CloseReason;
@@ -127,16 +128,18 @@ impl State {
     /// would be to drop.
     #[inline(always)]
     pub fn change(&mut self, next: State) {
-        match self {
-            State::Waiting { .. } | State::Held { .. } | State::Streaming(_) => self.leave(next),
-            _ => std::mem::forget(std::mem::replace(self, next)),
+        let next = ManuallyDrop::new(next); // nobody drops it, so it need not be in memory
+        if let State::Waiting { .. } | State::Held { .. } | State::Streaming(_) = self {
+            self.let_go();
         }
+        std::mem::forget(std::mem::replace(self, ManuallyDrop::into_inner(next)));
     }
 
+    /// Drops what the state owns.
     #[cold]
     #[inline(never)]
-    fn leave(&mut self, next: State) {
-        *self = next;
+    fn let_go(&mut self) {
+        *self = State::Idle { until: Tick::NEVER };
     }
 
     /// When this state ends by itself.
