@@ -33,11 +33,8 @@ impl Connection {
     #[inline(always)]
     pub fn handle_input(&mut self, len: usize, turn: &mut Turn<'_>) -> Step {
         turn.bytes_left = turn.bytes_left.saturating_sub(len);
-        if let (State::Idle { .. } | State::Head { .. }, Some(input)) =
-            (&self.state, &mut self.input)
-        {
-            input.filled(len);
-            return match self.poll_head(turn) {
+        if let State::Idle { .. } | State::Head { .. } = self.state {
+            return match self.poll_head(len, turn) {
                 Some(step) => step,
                 None => self.poll_in_full(turn),
             };

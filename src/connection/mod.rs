@@ -187,7 +187,7 @@ impl Connection {
     fn poll_in_full(&mut self, turn: &mut Turn<'_>) -> Step {
         loop {
             let step = match &self.state {
-                State::Idle { .. } | State::Head { .. } => self.poll_head(turn),
+                State::Idle { .. } | State::Head { .. } => self.poll_head(0, turn),
                 State::Announced { .. } => Some(Step::Announced),
                 State::Body { .. } => self.poll_body(turn),
                 State::Streaming(_) => self.poll_streaming(turn),

@@ -106,14 +106,26 @@ pub(super) enum Fate {
 }
 
 impl Connection {
-    /// Idle or Head: looks for the next whole head among the bytes held.
+    /// Idle or Head: looks for the next whole head among the bytes held, with `len` new ones.
     #[inline(always)]
-    pub(super) fn poll_head(&mut self, turn: &mut Turn<'_>) -> Polled {
+    pub(super) fn poll_head(&mut self, len: usize, turn: &mut Turn<'_>) -> Polled {
         let waiting = self.output.as_deref().map_or(0, Buffer::len);
-        let Some(input) = self.input.as_deref_mut() else {
-            return self.want_bytes(turn);
+        let found = match self.input.as_deref_mut() {
+            Some(input) => {
+                input.filled(len);
+                look(input, waiting, turn)
+            }
+            None => Look::Partial,
         };
-        match look(input, waiting, turn) {
+        if let Look::Request = found {
+            return self.request_is_whole(turn);
+        }
+        self.poll_other(found, turn)
+    }
+
+    #[inline(never)]
+    fn poll_other(&mut self, found: Look, turn: &mut Turn<'_>) -> Polled {
+        match found {
             Look::Request => self.request_is_whole(turn),
             Look::Partial => self.want_bytes(turn),
             Look::Body => self.body_is_announced(turn),

@@ -96,14 +96,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
                 self.ready = self.ready.union(readiness);
                 self.connection.poll(&mut turn)
             }
-            Event::Deadline => self.handle_deadline(&mut turn),
-            Event::Resumed => self.handle_resumed(cx.is_draining(), &mut turn),
-            Event::Drain => self.handle_drain(&mut turn),
-            Event::Woken => {
-                self.connection.handle_woken();
-                self.connection.poll(&mut turn)
-            }
-            Event::Signal(_) => self.connection.poll(&mut turn),
+            event => self.handle_other(event, cx.is_draining(), &mut turn),
         };
         let next = self.drive(step, &mut turn, &mut unit, cx);
         self.connection.handle_blocked(turn.pools);
@@ -111,6 +104,20 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             unit.let_go(&mut self.exchange);
         }
         next
+    }
+
+    #[inline(never)]
+    fn handle_other(&mut self, event: Event, is_draining: bool, turn: &mut Turn<'_>) -> Step {
+        match event {
+            Event::Deadline => self.handle_deadline(turn),
+            Event::Resumed => self.handle_resumed(is_draining, turn),
+            Event::Drain => self.handle_drain(turn),
+            Event::Woken => {
+                self.connection.handle_woken();
+                self.connection.poll(turn)
+            }
+            Event::Ready(_) | Event::Signal(_) => self.connection.poll(turn),
+        }
     }
 
     /// Before a client is judged late, what it has sent and taken is counted: the kernel may not
@@ -189,9 +196,10 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             if let Step::Request = step {
                 step = self.answer(turn, unit, cx);
             }
-            if let Step::Write = step
-                && written < WRITE_PER_TURN
-            {
+            if let Step::Write = step {
+                if written >= WRITE_PER_TURN {
+                    return Next::Again; // what is left waits for the others
+                }
                 let Some(next) = self.write(turn, &mut written) else {
                     return self.rest();
                 };
