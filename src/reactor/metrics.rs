@@ -38,7 +38,7 @@ pub struct Metrics {
 pub const SLOW_CALLBACK: Duration = Duration::from_millis(100);
 
 /// One dispatch in this many is timed for [`Metrics::time_by_source`].
-pub(super) const SAMPLE_EVERY: u64 = 64;
+const SAMPLE_EVERY: u64 = 64;
 
 /// Where the time of a loop goes, by kind of source.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,6 +55,12 @@ impl Metrics {
     /// The sampled time of each kind of source, by [`EventSource::name`](super::EventSource::name).
     pub fn time_by_source(&self) -> impl Iterator<Item = (&'static str, SourceTime)> {
         self.by_source.iter().map(|(name, time)| (*name, *time))
+    }
+
+    /// Whether the present dispatch is one of those that are timed.
+    #[inline]
+    pub(super) fn is_sampling(&self) -> bool {
+        self.events.is_multiple_of(SAMPLE_EVERY)
     }
 
     pub(super) fn sample(&mut self, name: &'static str, took: Duration) {
