@@ -14,7 +14,7 @@ use super::exchange::Streaming;
 use super::input::Input;
 use super::pools::Pools;
 use super::reply::{LARGE, Reply};
-use super::state::{NOT_JUDGED, State, Then};
+use super::state::{State, Then};
 use super::turn::{Step, Turn};
 use super::{Connection, Failure, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
@@ -147,7 +147,7 @@ impl Connection {
             if let Some(input) = self.input.take() {
                 turn.pools.give_input(input);
             }
-            self.write_then(Then::Head, turn);
+            self.state.follow(State::writing(Then::Head, turn));
             return Step::Write;
         }
         self.exchanged_otherwise(fate, context, turn);
@@ -215,7 +215,7 @@ impl Connection {
 
     #[inline]
     fn request_is_whole(&mut self, turn: &Turn<'_>) -> Polled {
-        self.state.change(State::Ready {
+        self.state.follow(State::Ready {
             until: turn.now.after(turn.config.deadlines.handler),
         });
         Some(Step::Request)
@@ -333,11 +333,7 @@ impl Connection {
     /// There is output, and nothing else to do before it is written.
     #[inline]
     pub(super) fn write_then(&mut self, then: Then, turn: &Turn<'_>) -> Polled {
-        self.state.change(State::Writing {
-            window_end: turn.now.after(turn.config.deadlines.write_rate.window),
-            window_bytes: NOT_JUDGED,
-            then,
-        });
+        self.state.change(State::writing(then, turn));
         Some(Step::Write)
     }
 

@@ -214,8 +214,8 @@ impl<'a> Pieces<'a> {
     /// Makes room for `others` bytes besides the pieces that are the encoder's own.
     #[inline(always)]
     fn new(output: &'a mut Buffer, others: usize) -> Pieces<'a> {
-        let space = output.space(OWN_PIECES_BYTES_MAX + others);
-        let space_len = space.len();
+        let space_len = OWN_PIECES_BYTES_MAX + others;
+        let space = &mut output.space(space_len)[..space_len];
         Pieces { space, space_len }
     }
 

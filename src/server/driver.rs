@@ -100,10 +100,18 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         };
         let next = self.drive(step, &mut turn, &mut unit, cx);
         self.connection.handle_blocked(turn.pools);
-        if self.exchange.is_some() && !self.connection.is_streaming() {
-            unit.let_go(&mut self.exchange);
+        if self.exchange.is_some() {
+            self.let_go_if_over(&mut unit);
         }
         next
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn let_go_if_over(&mut self, unit: &mut Unit<'_, S, V>) {
+        if !self.connection.is_streaming() {
+            unit.let_go(&mut self.exchange);
+        }
     }
 
     #[inline(never)]
