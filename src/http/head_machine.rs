@@ -141,6 +141,9 @@ impl<D: Draft> HeadMachine<D> {
         {
             return Ok(Progress::Complete);
         }
+        if len == self.lines.next() + 1 && self.only_grows(&buffer[..len], limits) {
+            return Ok(Progress::Partial);
+        }
         self.go_on(buffer, len, limits)
     }
 
@@ -223,7 +226,7 @@ impl<D: Draft> HeadMachine<D> {
         false
     }
 
-    /// Goes on with a message.
+    /// Goes on with a message, line by line.
     #[inline(never)]
     fn go_on(
         &mut self,
@@ -231,9 +234,6 @@ impl<D: Draft> HeadMachine<D> {
         len: usize,
         limits: &Limits,
     ) -> Result<Progress, ParseError> {
-        if len == self.lines.next() + 1 && self.only_grows(&buffer[..len], limits) {
-            return Ok(Progress::Partial);
-        }
         if let State::StartLine { .. } | State::Fields = self.state
             && let Err(error) = self.take_lines(buffer, len, limits)
         {
