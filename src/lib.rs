@@ -73,13 +73,17 @@
 //! | the service called, panics caught | `server/unit.rs` |
 //! | vectors in the parser | `http/block.rs` |
 //! | the request queue | `concurrency/request_queue.rs` |
-//! | storage: operations, adapters | `storage/mod.rs` |
+//! | threads | `concurrency/thread.rs` |
+//! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
+//! | storage: queues, threads, order of a key, reopening | `storage/{unit,lane,pending,health}.rs` |
 //! | the durable store: one file, one committer | `storage/durable/mod.rs` |
 //! | the store for many writes: a journal and sorted files | `storage/fjall/mod.rs` |
 //! | the checksum around each stored value; expiry, conditions, pages | `storage/envelope.rs`, `storage/rows.rs` |
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");
+
+mod sync;
 
 pub mod time;
 

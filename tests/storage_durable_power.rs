@@ -240,7 +240,7 @@ fn a_full_disk_is_retried_until_there_is_space() {
     for _ in 0..3 {
         let outcome = one(&mut *writer, put(b"key", b"full"));
         assert!(
-            matches!(outcome, Err(Fault::Fenced(why)) if why.contains("full")),
+            matches!(outcome, Err(Fault::Fenced(why) | Fault::Retry { why, .. }) if why.contains("full")),
             "{outcome:?}"
         );
         let again = writer.reopen();

@@ -5,6 +5,8 @@
 //! ```
 
 mod request_queue;
-mod sync;
+mod thread;
 
-pub use request_queue::{Bounds, Permit, QueueError, RequestQueue};
+pub use request_queue::{Bounds, Permit, Popped, QueueError, RequestQueue};
+
+pub(crate) use thread::start_thread;

@@ -10,7 +10,8 @@ use crate::time::{Span, Tick};
 /// read from it, except that `0` never is one.
 pub type Revision = NonZeroU64;
 
-/// What an `Ok` answer promises of a write. Each promises what those before it do.
+/// What an `Ok` answer promises of a write. Each up to [`Synced`](Durability::Synced) promises what
+/// those before it do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Durability {
     /// It survives nothing, but everybody sees it.
@@ -19,7 +20,7 @@ pub enum Durability {
     Os,
     /// It survives the loss of power: it was synced to the disk.
     Synced,
-    /// So many other machines have it too.
+    /// So many other machines have it too, in their memory.
     Replicated(u8),
 }
 

@@ -23,6 +23,9 @@ use crate::storage::rows::{self, SWEEP_ROWS_MAX, Stop};
 use crate::storage::store::{Outcomes, Session};
 use crate::time::Span;
 
+/// When to ask a store again that is being opened.
+const SOON: Span = Span::from_millis(100);
+
 /// The committer.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -223,7 +226,8 @@ fn with_opened(
 ) {
     match &*shared.state() {
         State::Open(opened) | State::Rescued(opened) => run(opened, outcomes),
-        State::Down(why) => outcomes.fail_rest(Fault::Fenced(why)),
+        // Somebody else is at it; whoever was met by the failure itself opens it again.
+        State::Down(why) => outcomes.fail_rest(Fault::Retry { after: SOON, why }),
         State::Closed => outcomes.fail_rest(Fault::Fenced("the store is closed")),
     }
 }
