@@ -23,9 +23,6 @@ use crate::storage::rows::{self, SWEEP_ROWS_MAX, Stop};
 use crate::storage::store::{Outcomes, Session};
 use crate::time::Span;
 
-/// When to ask a store again that is being opened.
-const SOON: Span = Span::from_millis(100);
-
 /// The committer.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -226,8 +223,8 @@ fn with_opened(
 ) {
     match &*shared.state() {
         State::Open(opened) | State::Rescued(opened) => run(opened, outcomes),
-        // Somebody else is at it; whoever was met by the failure itself opens it again.
-        State::Down(why) => outcomes.fail_rest(Fault::Retry { after: SOON, why }),
+        // Whoever was met by the failure itself opens it again.
+        State::Down(fault) => outcomes.fail_rest(*fault),
         State::Closed => outcomes.fail_rest(Fault::Fenced("the store is closed")),
     }
 }
@@ -256,7 +253,7 @@ impl Session for Writer {
         match &*shared.state() {
             State::Open(opened) => self.sweep(opened),
             State::Rescued(_) => Err(Fault::Fenced(Trouble::Lost.why())),
-            State::Down(why) => Err(Fault::Fenced(why)),
+            State::Down(fault) => Err(*fault),
             State::Closed => Err(Fault::Fenced("the store is closed")),
         }
     }
