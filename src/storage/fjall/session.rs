@@ -181,7 +181,8 @@ fn with_opened(
 ) {
     match &*shared.state() {
         State::Open(opened) => run(opened, outcomes),
-        State::Down(why) => outcomes.fail_rest(Fault::Fenced(why)),
+        // Whoever was met by the failure itself opens it again.
+        State::Down(fault) => outcomes.fail_rest(*fault),
         State::Closed => outcomes.fail_rest(Fault::Fenced("the store is closed")),
     }
 }
@@ -204,7 +205,7 @@ impl Session for Writer {
         let shared = self.shared.clone();
         match &*shared.state() {
             State::Open(opened) => self.sweep(opened),
-            State::Down(why) => Err(Fault::Fenced(why)),
+            State::Down(fault) => Err(*fault),
             State::Closed => Err(Fault::Fenced("the store is closed")),
         }
     }

@@ -30,6 +30,11 @@ const LOST: &str = "the disk failed to keep a write: check it and restart";
 const CLOSED: &str = "the store is closed";
 /// How long to wait before the next try of what failed for want of space.
 const AGAIN: Span = Span::from_secs(1);
+/// While somebody opens it again.
+const OPENING: Fault = Fault::Retry {
+    after: Span::from_millis(100),
+    why: "the store is opened again",
+};
 /// Bytes that must fit on a disk that is not full.
 const PROBE_BYTES: usize = 1024 * 1024;
 
@@ -58,8 +63,8 @@ impl Opened {
 pub(super) enum State {
     /// The tables.
     Open(Opened),
-    /// They are being opened, or could not be.
-    Down(&'static str),
+    /// They are being opened, or could not be: what operations are answered.
+    Down(Fault),
     /// No more, by request.
     Closed,
 }
@@ -151,7 +156,7 @@ impl Shared {
                 why: FULL,
             });
         }
-        drop(self.replace(State::Down("the store is opened again")));
+        drop(self.replace(State::Down(OPENING)));
         match open(&self.path, &self.options) {
             Ok((opened, mark)) => {
                 let mut revisions = self
@@ -163,15 +168,10 @@ impl Shared {
                 self.replace(State::Open(opened));
                 Ok(())
             }
-            Err(OpenError::Io { .. } | OpenError::InUse { .. }) => {
-                let why = "the store could not be opened again yet";
-                self.replace(State::Down(why));
-                Err(Fault::Retry { after: AGAIN, why })
-            }
-            Err(_) => {
-                let why = "the store is damaged: restore it from a backup";
-                self.replace(State::Down(why));
-                Err(Fault::Fenced(why))
+            Err(error) => {
+                let fault = refusal(&error);
+                self.replace(State::Down(fault));
+                Err(fault)
             }
         }
     }
@@ -187,7 +187,7 @@ impl Shared {
                     .persist(PersistMode::SyncAll)
                     .map_err(|_| Fault::Unknown(LOST)),
             },
-            State::Down(why) => Err(Fault::Fenced(why)),
+            State::Down(fault) => Err(fault),
             State::Closed => Ok(()),
         }
     }
@@ -198,6 +198,17 @@ fn is_full(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
+}
+
+/// Whether trying once more may help.
+fn refusal(error: &OpenError) -> Fault {
+    match error {
+        OpenError::Io { .. } | OpenError::InUse { .. } => Fault::Retry {
+            after: AGAIN,
+            why: "the store could not be opened again yet",
+        },
+        _ => Fault::Fenced("the store is damaged: restore it from a backup"),
+    }
 }
 
 fn open(path: &Path, options: &Options) -> Result<(Opened, u64), OpenError> {
