@@ -50,6 +50,7 @@
 //! |---|---|
 //! | operations, outcomes, faults | `storage/operation.rs`, `storage/fault.rs` |
 //! | the traits of an adapter | `storage/store.rs` |
+//! | the store in memory: sizes, time to live, eviction | `storage/memory/mod.rs` |
 //! | the durable store, on an embedded database | `storage/durable/mod.rs` |
 //! | the store for many writes, on a log-structured tree | `storage/fjall/mod.rs` |
 //! | what embedded engines share | `storage/envelope.rs`, `storage/rows.rs` |
@@ -75,6 +76,8 @@ mod envelope;
 mod open_error;
 #[cfg(any(feature = "durable", feature = "fjall"))]
 mod rows;
+
+pub mod memory;
 
 #[cfg(feature = "durable")]
 pub mod durable;
