@@ -80,6 +80,8 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");
 
+mod sync;
+
 pub mod time;
 
 pub mod slab;

@@ -5,9 +5,11 @@
 //! ```
 
 mod request_queue;
-mod sync;
 mod thread;
 
 pub use request_queue::{Bounds, Permit, Popped, QueueError, RequestQueue};
 
 pub(crate) use thread::start_thread;
+
+#[cfg(all(test, trine_loom))]
+mod tests;

@@ -13,6 +13,8 @@
 //! A lock guards it, held for a few instructions and never while something waits; a thread is
 //! woken by a system call only when one sleeps.
 //!
+//! Invariant: an item that was pushed is popped once, or taken out once, or dropped with the last owner
+//! of the queue. No thread that pops is told of the end while a permit is out.
 //! Invariant: `reserved + items.len() <= items_max`, and the same of the bytes, except that one item
 //! which is larger than all bytes allowed has room in an empty queue.
 
@@ -21,7 +23,7 @@ use std::fmt;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::sync::{Arc, Condvar, Mutex, MutexGuard};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// How much a [`RequestQueue`] may hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,7 +125,7 @@ impl<T> RequestQueue<T> {
     }
 
     /// Takes the oldest item, and waits while there is none. `None` when the queue is closed and
-    /// empty.
+    /// empty, and no permit is out that could still bring one.
     #[must_use]
     pub fn pop(&self) -> Option<T> {
         let mut inside = self.lock();
@@ -131,7 +133,7 @@ impl<T> RequestQueue<T> {
             if let Some(item) = inside.take_first() {
                 return Some(item);
             }
-            if inside.is_closed {
+            if inside.is_over() {
                 return None;
             }
             inside = self.sleep(inside);
@@ -139,37 +141,46 @@ impl<T> RequestQueue<T> {
     }
 
     /// Appends to `batch` what is there, oldest first: as many items as `bounds` allows, and at
-    /// least one. Waits while there is none, but no longer than `patience`.
+    /// least one. Waits while there is none, but no longer than `patience`, and perhaps less: another
+    /// thread may have been quicker.
     pub fn pop_batch(&self, bounds: Bounds, patience: Duration, batch: &mut Vec<T>) -> Popped {
         let mut inside = self.lock();
-        if inside.items.is_empty() && !inside.is_closed {
+        if inside.items.is_empty() && !inside.is_over() {
             inside = self.sleep_at_most(inside, patience);
         }
-        let mut bytes = 0usize;
-        while batch.len() < bounds.items_max.max(1) {
-            match inside.items.front() {
-                Some((_, more)) if bytes > 0 && bytes.saturating_add(*more) > bounds.bytes_max => {
-                    break;
-                }
-                Some((_, more)) => bytes = bytes.saturating_add(*more),
-                None => break,
+        let (mut taken, mut bytes) = (0, 0usize);
+        while let Some((_, more)) = inside.items.front() {
+            bytes = bytes.saturating_add(*more);
+            if taken > 0 && (taken >= bounds.items_max || bytes > bounds.bytes_max) {
+                break;
             }
             batch.extend(inside.take_first());
+            taken += 1;
         }
-        match (batch.is_empty(), inside.is_closed) {
-            (false, _) => Popped::Items,
-            (true, true) => Popped::Closed,
-            (true, false) => Popped::Nothing,
+        match (taken, inside.is_over()) {
+            (0, true) => Popped::Closed,
+            (0, false) => Popped::Nothing,
+            _ => Popped::Items,
         }
     }
 
-    /// Takes out every item of which `is_wanted` says no. O(n); for a queue that is full of what
-    /// nobody waits for any more.
-    pub fn retain(&self, mut is_wanted: impl FnMut(&T) -> bool) -> Vec<T> {
+    /// Takes out every item of which `is_wanted` says no, and gives them to the caller, to be dropped
+    /// when nobody waits for the queue. O(n); for a queue that is full of what nobody asks for any more.
+    ///
+    /// # Panics
+    ///
+    /// When `is_wanted` does; all items stay then. It must not use the queue, which is locked.
+    pub fn retain(&self, is_wanted: impl FnMut(&T) -> bool) -> Vec<T> {
         let mut inside = self.lock();
+        let items = inside.items.iter().map(|(item, _)| item);
+        let verdicts: Vec<bool> = items.map(is_wanted).collect();
         let mut gone = Vec::new();
-        for (item, bytes) in std::mem::take(&mut inside.items) {
-            match is_wanted(&item) {
+        for is_wanted in verdicts {
+            // Once around: each is taken from the front, and goes to the back or out.
+            let Some((item, bytes)) = inside.items.pop_front() else {
+                break;
+            };
+            match is_wanted {
                 true => inside.items.push_back((item, bytes)),
                 false => {
                     inside.bytes = inside.bytes.saturating_sub(bytes);
@@ -180,11 +191,17 @@ impl<T> RequestQueue<T> {
         gone
     }
 
-    /// Lets nothing in any more. What is inside can still be taken, and threads that wait for more
-    /// are told.
+    /// Lets nothing in any more, except by permits that were given out before. What is inside can still
+    /// be taken, and threads that wait for more are told when there is none to come.
     pub fn close(&self) {
         self.lock().is_closed = true;
         self.shared.filled.notify_all();
+    }
+
+    /// Whether it was closed. There may be items in it all the same.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().is_closed
     }
 
     /// How many items wait.
@@ -225,7 +242,18 @@ impl<T> RequestQueue<T> {
         inside
     }
 
-    /// Nothing panics while it is held but an `is_wanted`, which leaves it whole.
+    /// Wakes one thread for the item that was pushed; or all, as it may be the last one.
+    fn ring(&self, inside: MutexGuard<'_, Inside<T>>) {
+        let (sleeps, is_closed) = (inside.sleeping > 0, inside.is_closed);
+        drop(inside);
+        match (sleeps, is_closed) {
+            (false, _) => {}
+            (true, false) => self.shared.filled.notify_one(),
+            (true, true) => self.shared.filled.notify_all(),
+        }
+    }
+
+    /// Nothing panics while it is held but an `is_wanted`, which changes nothing.
     fn lock(&self) -> MutexGuard<'_, Inside<T>> {
         let inside = self.shared.inside.lock();
         inside.unwrap_or_else(PoisonError::into_inner)
@@ -233,6 +261,11 @@ impl<T> RequestQueue<T> {
 }
 
 impl<T> Inside<T> {
+    /// Whether nothing will come any more.
+    fn is_over(&self) -> bool {
+        self.is_closed && self.reserved == 0
+    }
+
     fn take_first(&mut self) -> Option<T> {
         let (item, bytes) = self.items.pop_front()?;
         self.bytes = self.bytes.saturating_sub(bytes);
@@ -247,7 +280,7 @@ pub enum Popped {
     Items,
     /// Nothing came in time.
     Nothing,
-    /// The queue is closed and empty.
+    /// The queue is closed and empty, and no permit is out.
     Closed,
 }
 
@@ -261,17 +294,13 @@ pub struct Permit<T> {
 
 impl<T> Permit<T> {
     /// Puts `item` at the end of the queue. There is room, so it is taken; also when the queue was
-    /// closed since, as whoever closed it takes what is there.
+    /// closed since: nobody leaves while a permit is out.
     pub fn push(mut self, item: T) {
         self.is_used = true;
         let mut inside = self.queue.lock();
         inside.reserved -= 1;
         inside.items.push_back((item, self.bytes));
-        let sleeps = inside.sleeping > 0;
-        drop(inside);
-        if sleeps {
-            self.queue.shared.filled.notify_one();
-        }
+        self.queue.ring(inside);
     }
 }
 
@@ -281,6 +310,9 @@ impl<T> Drop for Permit<T> {
             let mut inside = self.queue.lock();
             inside.reserved -= 1;
             inside.bytes = inside.bytes.saturating_sub(self.bytes);
+            if inside.is_closed {
+                self.queue.ring(inside);
+            }
         }
     }
 }
