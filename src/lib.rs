@@ -55,7 +55,7 @@
 //! | epoll and the timerfd | `reactor/demultiplexer.rs`; the seam to a virtual machine: `reactor/kernel.rs` |
 //! | the clock | `reactor/clock.rs` |
 //! | signals, the self-pipe | `reactor/signals.rs` |
-//! | wake-ups from threads; the bounded inbox | `reactor/waker.rs`, `reactor/inbox.rs` |
+//! | wake-ups from threads, and when they cost a system call; the bounded inbox | `reactor/waker.rs`, `reactor/bell.rs`; `reactor/inbox.rs` |
 //! | accepting: limits, descriptors run out | `reactor/accept.rs` (states), `reactor/listener.rs` |
 //! | TCP and Unix streams for other protocols | `reactor/stream.rs`, `reactor/stream_source.rs`, `reactor/stream_host.rs` |
 //! | datagrams, children, any descriptor, periodic and wall-clock timers | `reactor/{datagram,child,descriptor,schedule}.rs` |

@@ -2,7 +2,13 @@
 //! those of the model checker loom, which tries every order of events; `.ci/loom` runs the models.
 
 #[cfg(trine_loom)]
-pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
+pub(crate) use loom::sync::{
+    Arc, Condvar, Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU8, Ordering},
+};
 
 #[cfg(not(trine_loom))]
-pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+pub(crate) use std::sync::{
+    Arc, Condvar, Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU8, Ordering},
+};

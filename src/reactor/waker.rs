@@ -2,15 +2,15 @@
 //!
 //! ```text
 //!   any thread                                   the loop
-//!   scheduled? ── yes ──> done                   pending = false
+//!   scheduled? ── yes ──> done                   hush the bell
 //!       │ no: put the target in the list         take the whole list
-//!   pending? ──── yes ──> done                   for each: scheduled = false, Event::Woken
-//!       │ no: write the eventfd
+//!   ring the bell                                for each: scheduled = false, Event::Woken
+//!       │ the loop sleeps: write the eventfd
 //! ```
 //!
-//! A target already in the list is not put there again, and while the list waits for the loop no
-//! second write is made: a storm of wakes costs one system call. Both flags are cleared *before*
-//! the loop looks at what they announce, so a wake that comes during the look is a new one.
+//! A target already in the list is not put there again, and for a sleep of the loop one write is made,
+//! none while it is awake (`bell.rs`): a storm of wakes costs one system call. Both flags are cleared
+//! *before* the loop looks at what they announce, so a wake that comes during the look is a new one.
 //!
 //! Invariant: the list holds each [`Waker`] target at most once, so its length is bounded by the
 //! number of targets.
@@ -19,16 +19,20 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
 
+use super::bell::Bell;
 use crate::slab::Token;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// The part of a loop that other threads may touch.
 pub(crate) struct Remote {
-    /// `None` on a virtual kernel, which never really sleeps.
-    eventfd: Option<mio::Waker>,
-    pending: AtomicBool,
+    /// Ends a sleep of the loop.
+    call: Box<dyn Fn() + Send + Sync>,
+    bell: Bell,
+    /// How many times that was needed.
+    calls: AtomicU64,
     closed: AtomicBool,
     woken: Mutex<Vec<Arc<Target>>>,
 }
@@ -41,10 +45,21 @@ struct Target {
 }
 
 impl Remote {
+    /// `eventfd` is `None` on a virtual kernel, which never really sleeps.
     pub(super) fn new(eventfd: Option<mio::Waker>) -> Arc<Remote> {
+        Remote::calling(move || {
+            if let Some(eventfd) = &eventfd {
+                // It fails only when the descriptor is gone, and then there is nobody to wake.
+                let _ = eventfd.wake();
+            }
+        })
+    }
+
+    pub(super) fn calling(call: impl Fn() + Send + Sync + 'static) -> Arc<Remote> {
         Arc::new(Remote {
-            eventfd,
-            pending: AtomicBool::new(false),
+            call: Box::new(call),
+            bell: Bell::new(),
+            calls: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             woken: Mutex::new(Vec::new()),
         })
@@ -64,15 +79,32 @@ impl Remote {
     /// Whether anything waits for [`take`](Remote::take). One load; asked every turn.
     #[inline]
     pub(super) fn is_pending(&self) -> bool {
-        self.pending.load(Ordering::Acquire)
+        self.bell.has_rung()
+    }
+
+    /// Before the loop sleeps: whether it may. [`get_up`](Remote::get_up) is to follow in any case.
+    #[must_use]
+    pub(super) fn lie_down(&self) -> bool {
+        self.bell.lie_down()
+    }
+
+    /// The loop does not sleep any more.
+    pub(super) fn get_up(&self) {
+        self.bell.get_up();
+    }
+
+    /// How many times a thread had to write the eventfd.
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.load(Relaxed)
     }
 
     /// Fills `tokens` with who was woken since the last call.
     pub(super) fn take(&self, tokens: &mut VecDeque<Token>) {
-        self.pending.store(false, Ordering::SeqCst);
+        self.bell.hush();
         let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
         for target in woken.drain(..) {
-            target.scheduled.store(false, Ordering::SeqCst);
+            // Read and written at once: what a wake found in the list has announced is seen now.
+            target.scheduled.swap(false, Ordering::AcqRel);
             tokens.push_back(target.token);
         }
     }
@@ -84,11 +116,9 @@ impl Remote {
         }
         woken.push(target);
         drop(woken);
-        if !self.pending.swap(true, Ordering::SeqCst)
-            && let Some(eventfd) = &self.eventfd
-        {
-            // It fails only when the descriptor is gone, and then there is nobody to wake.
-            let _ = eventfd.wake();
+        if self.bell.ring() {
+            self.calls.fetch_add(1, Relaxed);
+            (self.call)();
         }
     }
 }
@@ -115,7 +145,7 @@ impl Waker {
 
     /// Wakes the source. Never waits, never fails; several wakes before the source runs are one.
     pub fn wake(&self) {
-        if !self.target.scheduled.swap(true, Ordering::SeqCst) {
+        if !self.target.scheduled.swap(true, Ordering::AcqRel) {
             self.target.remote.push(Arc::clone(&self.target));
         }
     }
