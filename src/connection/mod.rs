@@ -313,3 +313,6 @@ impl Connection {
         self.state.name()
     }
 }
+
+#[cfg(all(test, trine_loom))]
+mod tests;

@@ -2,13 +2,13 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::deferred::{Deferred, Slot, Wake};
 use crate::buffer::Buffer;
 use crate::http::{self, HttpDate, Response, ResponseContext};
+use crate::sync::Arc;
 
 /// The duty to answer one request: by value, so it is done at most once, and the service must
 /// return the proof [`Answered`], so it is done at least once.

@@ -1,11 +1,10 @@
 //! The states of a connection: one enum, with the data and the deadline inside each.
 
-use std::sync::Arc;
-
 use super::close_reason::CloseReason;
 use super::deferred::Slot;
 use super::exchange::Streaming;
 use crate::http::ResponseContext;
+use crate::sync::Arc;
 use crate::time::Tick;
 
 /// Where a connection is in its one line of states.
