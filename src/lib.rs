@@ -73,7 +73,7 @@
 //! | the service called, panics caught | `server/unit.rs` |
 //! | vectors in the parser | `http/block.rs` |
 //! | the request queue | `concurrency/request_queue.rs` |
-//! | threads | `concurrency/thread.rs` |
+//! | threads, and the pool of them | `concurrency/thread.rs`, `concurrency/worker_pool.rs` |
 //! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
 //! | storage: queues, threads, order of a key, reopening | `storage/{unit,lane,pending,health}.rs` |
 
