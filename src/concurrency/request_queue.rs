@@ -175,6 +175,9 @@ impl<T> RequestQueue<T> {
         let items = inside.items.iter().map(|(item, _)| item);
         let verdicts: Vec<bool> = items.map(is_wanted).collect();
         let mut gone = Vec::new();
+        if verdicts.iter().all(|is_wanted| *is_wanted) {
+            return gone;
+        }
         for is_wanted in verdicts {
             // Once around: each is taken from the front, and goes to the back or out.
             let Some((item, bytes)) = inside.items.pop_front() else {

@@ -101,6 +101,11 @@ impl<J> WorkerPool<J> {
     pub fn replaced(&self) -> u64 {
         self.replaced.load(Ordering::Relaxed)
     }
+
+    /// The same, to be read when the pool is out of reach.
+    pub(super) fn replacements(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.replaced)
+    }
 }
 
 impl<J> Drop for WorkerPool<J> {
