@@ -20,7 +20,8 @@
 //!
 //! **Who gets an answer.** The one who waits for it: a client that left, or whose deadline has
 //! passed (which counts from before the queue), cancels what has not begun; what has begun is not
-//! interrupted, and its answer meets nobody.
+//! interrupted, and its answer meets nobody. A client has left when its connection is reset: a mere end
+//! of file may come from one that has sent all it had, and reads on.
 //!
 //! **The end.** A drain waits for what is queued, as it does for every promised answer. When the loop is
 //! gone, nobody waits any more: what is queued is dropped, what runs may end within
