@@ -194,7 +194,10 @@ const PRIVILEGES: [Privilege; 5] = [
             "thread::{Builder",
             "thread::scope",
         ],
-        files: &["src/concurrency/thread.rs"],
+        files: &[
+            "src/concurrency/thread.rs",
+            "src/storage/conformance/histories.rs",
+        ],
     },
     Privilege {
         what: "start a process",

@@ -50,10 +50,13 @@
 //! |---|---|
 //! | operations, outcomes, faults | `storage/operation.rs`, `storage/fault.rs` |
 //! | the traits of an adapter | `storage/store.rs` |
+//! | the suite that every store passes (feature `testing`) | `storage/conformance/mod.rs` |
 //! | queues, threads, order per key | `storage/unit.rs`, `storage/lane.rs`, `storage/pending.rs` |
 
 mod answering;
 mod clock;
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod fault;
 mod health;
 mod lane;
