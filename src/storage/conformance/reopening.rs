@@ -45,7 +45,11 @@ fn keeps(harness: &mut dyn Harness, is_closed: bool) -> Verdict {
         return FORGETS;
     }
     let keys = subject.keys(20);
-    let mut durability = Durability::Os;
+    // The least that survives: what is replicated is on no disk of this machine.
+    let mut durability = match subject.capabilities().promises(Durability::Os) {
+        true => Durability::Os,
+        false => subject.capabilities().durability_max,
+    };
     for (index, key) in keys.iter().enumerate() {
         let value: Bytes = vec![index as u8; index * 700].into();
         let batch = [Request {
