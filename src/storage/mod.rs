@@ -51,6 +51,7 @@
 //! | operations, outcomes, faults | `storage/operation.rs`, `storage/fault.rs` |
 //! | the traits of an adapter | `storage/store.rs` |
 //! | the suite that every store passes (feature `testing`) | `storage/conformance/mod.rs` |
+//! | Redis Cluster as a store (feature `redis`) | `storage/redis_cluster/mod.rs` |
 //! | queues, threads, order per key | `storage/unit.rs`, `storage/lane.rs`, `storage/pending.rs` |
 
 mod answering;
@@ -63,6 +64,8 @@ mod lane;
 mod metrics;
 mod operation;
 mod pending;
+#[cfg(feature = "redis")]
+pub mod redis_cluster;
 mod store;
 mod unit;
 
@@ -73,5 +76,7 @@ pub use metrics::UnitMetrics;
 pub use operation::{
     Condition, Durability, Entry, Operation, Page, Reply, Request, Revision, Written,
 };
+#[cfg(feature = "redis")]
+pub use redis_cluster::{ClusterOptions, RedisCluster};
 pub use store::{Atomic, Capabilities, InPlace, Outcomes, Session, Store};
 pub use unit::{Completion, Place, StorageUnit, Submission, UnitOptions};
