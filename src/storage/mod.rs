@@ -50,6 +50,8 @@
 //! |---|---|
 //! | operations, outcomes, faults | `storage/operation.rs`, `storage/fault.rs` |
 //! | the traits of an adapter | `storage/store.rs` |
+//! | the durable store, on an embedded database | `storage/durable/mod.rs` |
+//! | what embedded engines share | `storage/envelope.rs`, `storage/rows.rs` |
 //! | the suite that every store passes (feature `testing`) | `storage/conformance/mod.rs` |
 //! | Redis Cluster as a store (feature `redis`) | `storage/redis_cluster/mod.rs` |
 //! | queues, threads, order per key | `storage/unit.rs`, `storage/lane.rs`, `storage/pending.rs` |
@@ -69,10 +71,22 @@ pub mod redis_cluster;
 mod store;
 mod unit;
 
+#[cfg(any(feature = "durable", feature = "fjall"))]
+mod envelope;
+#[cfg(any(feature = "durable", feature = "fjall"))]
+mod open_error;
+#[cfg(any(feature = "durable", feature = "fjall"))]
+mod rows;
+
+#[cfg(feature = "durable")]
+pub mod durable;
+
 pub use clock::{Clock, SystemClock};
 pub use fault::{Fault, Outcome};
-pub use health::{Health, Progress};
+pub use health::Health;
 pub use metrics::UnitMetrics;
+#[cfg(any(feature = "durable", feature = "fjall"))]
+pub use open_error::OpenError;
 pub use operation::{
     Condition, Durability, Entry, Operation, Page, Reply, Request, Revision, Written,
 };

@@ -147,7 +147,7 @@ fn random_batches(subject: &mut Subject<'_>, seed: u64) {
             .collect();
         let start = subject.unix_millis();
         let outcomes = by_lanes(subject, &operations);
-        let moment = start..=subject.unix_millis();
+        let moment = subject.moment_since(start);
         for (operation, outcome) in operations.iter().zip(&outcomes) {
             let checked = model.check(operation, outcome, &moment, capabilities.is_ordered);
             checked.unwrap_or_else(|why| {
@@ -156,8 +156,8 @@ fn random_batches(subject: &mut Subject<'_>, seed: u64) {
         }
         for key in &keys {
             let outcome = Ok(subject.read(get(key)));
-            let now = subject.unix_millis();
-            let checked = model.check(&get(key), &outcome, &(now..=now), true);
+            let moment = subject.moment_since(subject.unix_millis());
+            let checked = model.check(&get(key), &outcome, &moment, true);
             checked.unwrap_or_else(|why| panic!("seed {seed}, round {round}, {key:?}: {why}"));
         }
         if round % 4 == 0 {

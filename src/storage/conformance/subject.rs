@@ -1,5 +1,7 @@
 //! A store under test: its sessions, its time, and short words for what is asked of it.
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
 
 use super::{Harness, Time};
@@ -166,6 +168,13 @@ impl<'a> Subject<'a> {
             Time::Manual(clock) => clock.unix_millis(),
             Time::Real { .. } => SystemClock.unix_millis(),
         }
+    }
+
+    /// From `start` until now. On the machine's clocks a millisecond more at both ends: two clocks do
+    /// not begin their milliseconds together.
+    pub(super) fn moment_since(&self, start: u64) -> RangeInclusive<u64> {
+        let unsure = u64::from(!self.has_manual_time());
+        start - unsure..=self.unix_millis() + unsure
     }
 
     /// One more session that writes `key`. The store may have none: a lane needs only one.
