@@ -24,7 +24,7 @@ use super::token::Place;
 use super::wire::Part;
 use crate::storage::{Durability, Fault, Operation, Outcome, Outcomes, Page, Reply, Request};
 
-/// Slots looked at for one page at most: a node is busy with them for about 2 ms.
+/// Slots looked at in one go: a node is busy with them for about 2 ms.
 const SLOTS_MAX: u16 = 2_048;
 /// Keys looked at for one page, at least, if there are so many: of those not meant, too.
 const KEYS_MIN: u32 = 256;
@@ -55,7 +55,7 @@ impl ClusterSession {
         };
         let place = Place::of(from);
         let limit = (*limit).min(ENTRIES_MAX);
-        let Found { before, keys } = self.find(request, &place, limit.max(KEYS_MIN))?;
+        let (looked, Found { before, keys }) = self.find(request, &place, limit.max(KEYS_MIN))?;
         let is_new = |slot: u16, key: &Bytes| match &place.after {
             Some(after) => slot != place.slot() || key > after,
             None => true,
@@ -72,12 +72,12 @@ impl ClusterSession {
         let (entries, fetched) = self.fetch(&keys, part, request)?;
         let next = match keys.get(fetched.wrapping_sub(1)) {
             Some((slot, last)) if fetched < keys.len() || !is_all => {
-                place.behind(*slot).map(|place| Place {
+                looked.behind(*slot).map(|place| Place {
                     after: Some(last.clone()),
                     ..place
                 })
             }
-            _ => place.behind(before),
+            _ => looked.behind(before),
         };
         let next = next.map(|place| place.token());
         Ok(Reply::Page(Page { entries, next }))
@@ -116,8 +116,15 @@ impl ClusterSession {
         Ok((entries, fetched))
     }
 
-    /// The keys of the slots from `place` on, whole slots, until there are `enough`.
-    fn find(&mut self, request: &Request, place: &Place, enough: u32) -> Result<Found, Fault> {
+    /// The keys of the slots from `place` on, whole slots, until there are `enough`; or from a later place
+    /// on, if there is none before it.
+    fn find(
+        &mut self,
+        request: &Request,
+        place: &Place,
+        enough: u32,
+    ) -> Result<(Place, Found), Fault> {
+        let mut place = place.clone();
         let mut persistence = self.persistence();
         let mut why = "";
         loop {
@@ -125,14 +132,28 @@ impl ClusterSession {
             if let Some(fault) = fault {
                 return Err(fault);
             }
-            match self.look(place, enough) {
-                Ok(found) => return Ok(found),
+            match self.look(&place, enough) {
+                Ok(found) => match self.further(&place, &found) {
+                    None => return Ok((place, found)),
+                    Some(further) => {
+                        place = further;
+                        continue;
+                    }
+                },
                 Err(obstacle) => why = obstacle,
             }
             let mut findings = Findings::default();
             findings.node_is_down();
             self.heed(&findings, &mut persistence);
         }
+    }
+
+    /// Where to look for the same page when nothing was found: at the same node, and at no other.
+    fn further(&self, place: &Place, found: &Found) -> Option<Place> {
+        let further = place.behind(found.before)?;
+        let map = self.cluster.map();
+        let is_same_node = map.shard(further.slot()) == map.shard(place.slot());
+        (found.keys.is_empty() && is_same_node).then_some(further)
     }
 
     /// One look, at the node that serves the first slot and at no other: a page holds up nobody who has
