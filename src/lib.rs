@@ -83,6 +83,7 @@
 //! | the store for many writes: a journal and sorted files | `storage/fjall/mod.rs` |
 //! | the suite that every store passes | `storage/conformance/mod.rs` |
 //! | the checksum around each stored value; expiry, conditions, pages | `storage/envelope.rs`, `storage/rows.rs` |
+//! | storage: Redis Cluster, and what an answer of it is worth | `storage/redis_cluster/mod.rs` |
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");
