@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use trine::storage::memory::{Memory, MemoryConfig};
+use trine::storage::memory::{self, Memory};
 use trine::storage::{StorageUnit, Store, UnitOptions};
 
 /// Which store.
@@ -87,7 +87,7 @@ impl Choice {
 }
 
 fn memory(options: UnitOptions) -> io::Result<StorageUnit> {
-    let memory = Memory::new(MemoryConfig::default());
+    let memory = Memory::new(memory::Options::default());
     StorageUnit::start(boxed(memory), options)
 }
 
