@@ -57,7 +57,7 @@
 //! | signals, the self-pipe | `reactor/signals.rs` |
 //! | wake-ups from threads; the bounded inbox | `reactor/waker.rs`, `reactor/inbox.rs` |
 //! | accepting: limits, descriptors run out | `reactor/accept.rs` (states), `reactor/listener.rs` |
-//! | TCP and Unix streams for other protocols | `reactor/stream.rs`, `reactor/stream_source.rs`, `reactor/stream_host.rs` |
+//! | TCP and Unix streams for other protocols | `reactor/stream.rs`, `reactor/stream_{source,pipe,host}.rs` |
 //! | datagrams, children, any descriptor, periodic and wall-clock timers | `reactor/{datagram,child,descriptor,schedule}.rs` |
 //! | closures as sources (`every`, `tcp`, `udp`, `signals`, ...) | `reactor/sources.rs` |
 //! | slow callbacks, counters | `reactor/watch.rs`, `reactor/metrics.rs` |
