@@ -51,12 +51,23 @@ enum State {
     },
 }
 
+/// Whether the handler has something to say later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hold {
+    Free,
+    /// It has: no end before that.
+    Owing,
+    /// It has, and there is no reading before that.
+    Paused,
+}
+
 /// One connection.
 pub(super) struct StreamSource<S> {
     pipe: StreamPipe,
     host: Local<StreamHost<S>>,
     peer: Peer,
     state: State,
+    hold: Hold,
     output_max: usize,
     end: StreamEnd,
 }
@@ -73,6 +84,7 @@ impl<S: 'static> StreamSource<S> {
             host,
             peer,
             state: State::New,
+            hold: Hold::Free,
             output_max,
             end: StreamEnd::Panicked, // unless it ends by itself
         }
@@ -96,6 +108,7 @@ impl<S: 'static> StreamSource<S> {
     /// Ends it without sending what waits.
     fn cut(&mut self, why: StreamEnd) {
         self.pipe.discard_output();
+        self.hold = Hold::Free;
         self.state = State::Closing {
             until: Tick::NEVER,
             taken: 0,
@@ -131,9 +144,32 @@ impl<S: 'static> StreamSource<S> {
 
     fn run(&mut self, host: &mut StreamHost<S>, state: &mut S, cx: &mut Context<'_, S>) -> Next {
         self.read(host, state, cx);
+        let was_full = !self.has_room(host);
         self.write(host, cx.now());
         self.pipe.settle(&mut host.buffers);
+        if was_full && self.hold == Hold::Paused && self.has_room(host) {
+            return Next::Again; // it is called then
+        }
         self.next(host, cx.now())
+    }
+
+    /// Gives the handler its turn without news of the peer.
+    fn resume(&mut self, host: &mut StreamHost<S>, state: &mut S, cx: &mut Context<'_, S>) {
+        if let State::Lingering { .. } = self.state {
+            return; // all is said
+        }
+        let had_nothing_to_take = self.pipe.queued() == 0;
+        self.call(host, cx, |handler, bytes, link| {
+            handler.resumed(bytes, link, state)
+        });
+        if !cx.contains(cx.token()) {
+            self.cut(StreamEnd::Closed); // the handler removed it
+        }
+        if let State::Closing { until, taken, .. } = &mut self.state
+            && had_nothing_to_take
+        {
+            (*until, *taken) = (cx.now().after(host.options.write_window), 0);
+        }
     }
 
     /// Calls the handler, and does what it wishes.
@@ -157,16 +193,26 @@ impl<S: 'static> StreamSource<S> {
         };
         let consumed = f(&mut **handler, received, &mut link);
         self.pipe.consume(consumed);
+        self.hold = match wish {
+            Wish::Owe => Hold::Owing,
+            Wish::Pause => Hold::Paused,
+            Wish::GoOn | Wish::Close | Wish::Cut => Hold::Free,
+        };
         match wish {
-            Wish::GoOn => {}
+            Wish::GoOn | Wish::Owe | Wish::Pause => {}
             Wish::Close => self.finish(StreamEnd::Closed, host, cx.now()),
             Wish::Cut => self.cut(StreamEnd::SlowReader),
         }
     }
 
+    fn has_room(&self, host: &StreamHost<S>) -> bool {
+        self.pipe.queued() < host.options.output_high
+    }
+
     fn may_read(&self, host: &StreamHost<S>) -> bool {
         self.pipe.is_readable()
-            && self.pipe.queued() < host.options.output_high
+            && self.hold != Hold::Paused
+            && self.has_room(host)
             && matches!(self.state, State::Quiet { .. } | State::Sending { .. })
     }
 
@@ -187,7 +233,8 @@ impl<S: 'static> StreamSource<S> {
                     if !cx.contains(cx.token()) {
                         return; // the handler removed it
                     }
-                    if self.pipe.held() > host.options.input_max {
+                    let is_unfinished = self.hold != Hold::Paused;
+                    if is_unfinished && self.pipe.held() > host.options.input_max {
                         self.cut(StreamEnd::MessageTooLong);
                     }
                 }
@@ -228,11 +275,15 @@ impl<S: 'static> StreamSource<S> {
     fn expire(&mut self, host: &StreamHost<S>, now: Tick) {
         match &mut self.state {
             State::New => {}
-            State::Quiet { until } if now >= *until => self.cut(StreamEnd::Idle),
+            State::Quiet { until } if now >= *until => match self.hold {
+                Hold::Free => self.cut(StreamEnd::Idle),
+                Hold::Owing | Hold::Paused => *until = now.after(host.options.idle),
+            },
             State::Sending { until, taken } | State::Closing { until, taken, .. }
                 if now >= *until =>
             {
-                if *taken < host.options.write_least {
+                // A stream that is owed something has nothing to take meanwhile.
+                if *taken < host.options.write_least && self.pipe.queued() > 0 {
                     self.cut(StreamEnd::SlowReader);
                 } else {
                     (*until, *taken) = (now.after(host.options.write_window), 0);
@@ -264,12 +315,17 @@ impl<S: 'static> StreamSource<S> {
         Next::Close
     }
 
+    /// Whether nothing is left to send, now or later.
+    fn is_finished(&self) -> bool {
+        self.pipe.queued() == 0 && self.hold == Hold::Free
+    }
+
     fn next(&mut self, host: &StreamHost<S>, now: Tick) -> Next {
         // Asked after writing: a peer that took its output may be read from again, and no edge
         // will say so.
         let more = self.may_read(host);
         match self.state {
-            State::Closing { why, .. } if self.pipe.queued() == 0 => match why {
+            State::Closing { why, .. } if self.is_finished() => match why {
                 StreamEnd::Closed | StreamEnd::Drained => self.linger(why, now),
                 _ => {
                     self.end = why;
@@ -305,7 +361,13 @@ impl<S: 'static> EventSource<S> for StreamSource<S> {
                     self.write(host, cx.now());
                     self.expire(host, cx.now());
                 }
-                Event::Resumed => self.expire(host, cx.now()), // in time, whatever keeps it busy
+                Event::Woken => self.resume(host, state, cx),
+                Event::Resumed => {
+                    self.expire(host, cx.now()); // in time, whatever keeps it busy
+                    if self.hold == Hold::Paused && self.has_room(host) {
+                        self.resume(host, state, cx);
+                    }
+                }
                 Event::Drain => self.finish(StreamEnd::Drained, host, cx.now()),
                 _ => {}
             }
