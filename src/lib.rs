@@ -42,7 +42,7 @@
 //! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups) | epoll, clock, timerfd, signals, eventfd |
 //! | units | [`service`] (the logic unit), [`storage`] (the storage unit) | disk, threads of its own |
 //! | concurrency | [`concurrency`] (the request queue) | threads |
-//! | ends | [`server`] (the I/O unit) | sockets, by the reactor |
+//! | ends | [`resp`] (the protocol of Redis), [`server`] (the I/O unit) | sockets, by the reactor |
 //!
 //! The loop knows no HTTP; the connection knows no socket; the service knows neither.
 //!
@@ -99,6 +99,8 @@ pub mod service;
 pub mod concurrency;
 
 pub mod storage;
+
+pub mod resp;
 
 pub mod server;
 
