@@ -223,6 +223,12 @@ impl<'c, S: 'static> Link<'_, 'c, S> {
         self.cx.waker(self.cx.token())
     }
 
+    /// What waits for the peer, to be appended to by a protocol that bounds it itself; who the peer
+    /// is; and the loop.
+    pub(crate) fn parts(&mut self) -> (&mut Buffer, &Peer, &Context<'c, S>) {
+        (self.output, self.peer, self.cx)
+    }
+
     /// Names the connection; see [`write_to`](Link::write_to).
     #[must_use]
     pub fn token(&self) -> Token {

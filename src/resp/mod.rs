@@ -1,15 +1,82 @@
-//! The protocol of Redis, without I/O: commands out of bytes, replies as bytes.
+//! The protocol of Redis as a second one on the same loop: what its clients and tools speak, answered
+//! from a [storage unit](crate::storage).
 //!
-//! Commands come as arrays or as lines. Replies go in version 2 of the protocol, or 3 for clients that
-//! ask for it.
+//! ```text
+//!   stream of the loop ── bytes ──> Conversation ── operations ──> StorageUnit
+//!           ^                          │    ^                          │
+//!           └───────── replies ────────┘    └── Mailbox, wake-up <─────┘
+//! ```
+//!
+//! [`RespServer`] listens; a [`Conversation`] is one connection without its socket.
+//!
+//! # Commands
+//!
+//! | about | commands |
+//! |---|---|
+//! | values | `GET`, `SET` with `EX PX EXAT PXAT KEEPTTL NX XX GET`, `SETNX`, `SETEX`, `PSETEX`, `GETSET`, `MGET`, `MSET` |
+//! | numbers | `INCR`, `DECR`, `INCRBY`, `DECRBY` |
+//! | keys | `DEL`, `UNLINK`, `EXISTS`, `SCAN` with `MATCH COUNT TYPE` |
+//! | time | `EXPIRE`, `PEXPIRE`, `EXPIREAT`, `PEXPIREAT`, `PERSIST`, `TTL`, `PTTL` |
+//! | the connection | `PING`, `ECHO`, `HELLO`, `SELECT 0`, `QUIT`, `CLIENT` with `SETNAME SETINFO GETNAME ID INFO LIST` |
+//! | the server | `INFO`, `COMMAND`, `CONFIG GET` |
+//!
+//! Commands come as arrays or as lines, replies go in version 2 of the protocol, or 3 after `HELLO 3`.
+//! Transactions, scripts, subscriptions and passwords are refused by name.
+//!
+//! # What differs from Redis
+//!
+//! - Commands of many keys are many operations: others may see some of them done, and if the store
+//!   fails in between, some are.
+//! - `INCR`, and `SET` with `GET` or `KEEPTTL`, read and then write if nobody wrote in between; after 64
+//!   attempts they are `TRYAGAIN`. The time to live that they keep is counted anew from what is
+//!   left, so it may grow by as long as the write waits.
+//! - The cursors of [`SCAN`](crate::storage::Operation::Scan) are kept for 4,096 scans; one that was
+//!   forgotten is `ERR invalid cursor`. What is there all the time is seen exactly once.
+//! - An error begins with `TRYAGAIN` if it certainly was not done and may work later, with `UNKNOWN`
+//!   if it may have been done, with `CORRUPT` or `FENCED` as the [faults](crate::storage::Fault) are.
+//!
+//! # Order
+//!
+//! Replies leave in the order of the commands. With a store that has threads, commands behind one that
+//! waits for its outcome are begun meanwhile, up to 128 operations or 1 MiB: so the writes of a pipeline
+//! are synced together. A command that would overtake one before it on the same key waits.
+//!
+//! # Known attacks
+//!
+//! | attack | what happens |
+//! |---|---|
+//! | a command that claims to be huge | nothing is reserved for what is only claimed; limits on arguments, each and all bytes ([`RespLimits`]) |
+//! | a command byte by byte | the parser resumes; no byte is looked at anew |
+//! | a client that asks and does not read | above 64 KiB of replies nothing more is done for it; then it is cut as a slow reader |
+//! | a pattern of many stars | matched in linear steps back, see `resp/glob.rs` |
+//! | a web page that makes a browser talk to the server | `POST` and `Host:` close the connection without a word |
 
+mod about;
+mod backend;
+mod command;
+mod command_error;
+mod conversation;
+mod cursors;
 mod encoder;
 mod error;
+mod execute;
+mod glob;
+mod handler;
 mod inline;
+mod later;
 mod limits;
+mod mailbox;
+mod number;
+mod outcome;
 mod request_parser;
+mod server;
+mod set_options;
+mod steps;
 
+pub use backend::{Backend, RespOptions};
+pub use conversation::{Advance, Conversation, RespTurn, Want};
 pub use encoder::{Protocol, ReplyEncoder};
 pub use error::ProtocolError;
 pub use limits::RespLimits;
 pub use request_parser::{Arguments, Progress, RequestParser};
+pub use server::RespServer;

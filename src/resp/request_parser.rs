@@ -349,6 +349,12 @@ impl<'a> Arguments<'a> {
         self.text.get(place.range())
     }
 
+    /// The one at `index`; empty when there are fewer.
+    #[inline]
+    pub(super) fn at(&self, index: usize) -> &'a [u8] {
+        self.get(index).unwrap_or_default()
+    }
+
     /// Those from `index` on.
     #[must_use]
     pub fn from(&self, index: usize) -> Arguments<'a> {
