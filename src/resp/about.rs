@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
+use super::arguments::Arguments;
 use super::command::{Command, number};
 use super::command_error::CommandError;
 use super::conversation::Flow;
 use super::encoder::Protocol;
 use super::execute::Executor;
 use super::glob;
-use super::request_parser::Arguments;
 
 /// The version of Redis whose commands these are, of those that are there.
 const REDIS_VERSION: &str = "7.0.0";

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use super::carrier::Carrier;
 use super::cursors::Cursors;
 use super::limits::RespLimits;
 use super::request_parser::RequestParser;
@@ -47,6 +48,7 @@ pub struct Backend {
     pub(super) options: RespOptions,
     pub(super) cursors: Cursors,
     pub(super) counters: Counters,
+    pub(super) carrier: Carrier,
     /// For whichever connection has a command under way.
     pub(super) parser: Option<Box<RequestParser>>,
     /// `None` before the store is opened.
@@ -72,6 +74,7 @@ impl Backend {
             options,
             cursors: Cursors::default(),
             counters: Counters::default(),
+            carrier: Carrier::default(),
             parser: None,
             capabilities: None,
             hasher: RandomState::new(),

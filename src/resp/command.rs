@@ -2,9 +2,9 @@
 //!
 //! One row for each command: its name, how many arguments it takes, and what reads them.
 
+use super::arguments::Arguments;
 use super::command_error::CommandError;
 use super::number::integer;
-use super::request_parser::Arguments;
 use super::set_options::{self, SetRequest};
 use crate::time::Span;
 

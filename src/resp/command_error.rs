@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::request_parser::Arguments;
+use super::arguments::Arguments;
 use crate::storage::Fault;
 
 /// One variant for each thing that can be wrong with a command. The connection goes on after all of

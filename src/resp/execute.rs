@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::arguments::Arguments;
 use super::command::{Command, Expiry, ScanRequest};
 use super::command_error::CommandError;
 use super::conversation::{Conversation, Flow, RespTurn};
@@ -11,7 +12,6 @@ use super::encoder::ReplyEncoder;
 use super::glob;
 use super::later::{Later, Mode, Slot};
 use super::outcome::{Counted, Shape, Tally};
-use super::request_parser::Arguments;
 use super::set_options::{SetRequest, When};
 use super::steps::{Step, Steps, What, put};
 use crate::storage::{Condition, Operation, Outcome, Place, Submission};
@@ -93,7 +93,7 @@ impl<'a, 't> Executor<'a, 't> {
     }
 
     fn set(&mut self, request: SetRequest<'_>) -> Flow {
-        let value = Bytes::copy_from_slice(request.value);
+        let value = self.copy(request.value);
         if request.returns_old || request.expiry == Expiry::Kept {
             return self.steps(request.key, What::set(request, value));
         }
@@ -112,9 +112,10 @@ impl<'a, 't> Executor<'a, 't> {
     }
 
     fn set_absent(&mut self, key: &[u8], value: &[u8]) -> Flow {
+        let value = self.copy(value);
         self.one(key, Mode::Write, Shape::Flag, |key| Operation::Put {
             key,
-            value: Bytes::copy_from_slice(value),
+            value,
             ttl: None,
             condition: Condition::Absent,
         })
@@ -144,7 +145,7 @@ impl<'a, 't> Executor<'a, 't> {
             _ => &[],
         };
         let from = match (request.cursor, backend.cursors.find(request.cursor)) {
-            (0, _) => Bytes::copy_from_slice(prefix),
+            (0, _) => backend.carrier.copy(prefix),
             (_, Some(key)) => key.clone(),
             (_, None) => {
                 self.refuse(CommandError::InvalidCursor);
@@ -182,7 +183,8 @@ impl<'a, 't> Executor<'a, 't> {
         if self.has_to_wait(key, mode) {
             return Flow::Wait;
         }
-        match self.submit(operation(Bytes::copy_from_slice(key))) {
+        let operation = operation(self.copy(key));
+        match self.submit(operation) {
             (Submission::Done(outcome), _) => {
                 let mut reply = self.conversation.reply(self.turn.output);
                 shape.say(outcome, &mut reply, self.turn.backend);
@@ -229,7 +231,8 @@ impl<'a, 't> Executor<'a, 't> {
                 return Flow::Wait;
             }
             let value = keys.at(index * stride + stride - 1);
-            match self.submit(what.operation(key, value)) {
+            let operation = self.operation(what, key, value);
+            match self.submit(operation) {
                 (Submission::Done(outcome), _) => match &mut tally {
                     Some(tally) => tally.add(outcome),
                     None => self.count_in(self.last_slot(), outcome),
@@ -253,6 +256,24 @@ impl<'a, 't> Executor<'a, 't> {
         }
     }
 
+    /// What a command of many keys does with one of them.
+    fn operation(&mut self, what: Counted, key: &[u8], value: &[u8]) -> Operation {
+        let key = self.copy(key);
+        match what {
+            Counted::Deleted => Operation::Delete {
+                key,
+                condition: Condition::Any,
+            },
+            Counted::Found => Operation::Get { key },
+            Counted::Written => Operation::Put {
+                key,
+                value: self.copy(value),
+                ttl: None,
+                condition: Condition::Any,
+            },
+        }
+    }
+
     fn last_slot(&self) -> u64 {
         self.conversation
             .later
@@ -265,7 +286,7 @@ impl<'a, 't> Executor<'a, 't> {
         if self.has_to_wait(key, Mode::Steps) {
             return Flow::Wait;
         }
-        let (mut steps, mut operation) = Steps::begin(Bytes::copy_from_slice(key), what);
+        let (mut steps, mut operation) = Steps::begin(self.copy(key), what);
         loop {
             match self.submit(operation) {
                 (Submission::Done(outcome), _) => {
@@ -366,6 +387,10 @@ impl<'a, 't> Executor<'a, 't> {
         }
     }
 
+    fn copy(&mut self, bytes: &[u8]) -> Bytes {
+        self.turn.backend.carrier.copy(bytes)
+    }
+
     /// Has `operation` done; what it weighs.
     #[inline]
     fn submit(&mut self, operation: Operation) -> (Submission, usize) {
@@ -393,26 +418,6 @@ impl What {
             expiry: request.expiry,
             when: request.when,
             returns_old: request.returns_old,
-        }
-    }
-}
-
-impl Counted {
-    /// What is done with one key.
-    fn operation(self, key: &[u8], value: &[u8]) -> Operation {
-        let key = Bytes::copy_from_slice(key);
-        match self {
-            Counted::Deleted => Operation::Delete {
-                key,
-                condition: Condition::Any,
-            },
-            Counted::Found => Operation::Get { key },
-            Counted::Written => Operation::Put {
-                key,
-                value: Bytes::copy_from_slice(value),
-                ttl: None,
-                condition: Condition::Any,
-            },
         }
     }
 }

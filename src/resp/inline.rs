@@ -3,7 +3,7 @@
 //! Double quotes take `\n \r \t \b \a \xHH` and a backslash before anything else; single quotes
 //! take `\'` only. A quote may begin in the middle of a word, but its end is the word's.
 
-use super::request_parser::Place;
+use super::arguments::Place;
 
 /// A quote has no end, or something stands right behind it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

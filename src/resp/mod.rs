@@ -52,7 +52,9 @@
 //! | a web page that makes a browser talk to the server | `POST` and `Host:` close the connection without a word |
 
 mod about;
+mod arguments;
 mod backend;
+mod carrier;
 mod command;
 mod command_error;
 mod conversation;
@@ -73,10 +75,11 @@ mod server;
 mod set_options;
 mod steps;
 
+pub use arguments::Arguments;
 pub use backend::{Backend, RespOptions};
 pub use conversation::{Advance, Conversation, RespTurn, Want};
 pub use encoder::{Protocol, ReplyEncoder};
 pub use error::ProtocolError;
 pub use limits::RespLimits;
-pub use request_parser::{Arguments, Progress, RequestParser};
+pub use request_parser::{Progress, RequestParser};
 pub use server::RespServer;

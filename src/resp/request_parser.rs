@@ -14,8 +14,8 @@
 //! its end was missing; of anything else no byte is looked at twice.
 
 use std::fmt;
-use std::ops::Range;
 
+use super::arguments::{Arguments, Place};
 use super::error::ProtocolError;
 use super::inline;
 use super::limits::RespLimits;
@@ -30,26 +30,6 @@ pub enum Progress {
         /// How many bytes it has. Consume them before the next one.
         len: usize,
     },
-}
-
-/// Where an argument stands. Lengths are below 4 GiB, as the limits are.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    start: u32,
-    end: u32,
-}
-
-impl Place {
-    pub fn of(start: usize, end: usize) -> Place {
-        Place {
-            start: start as u32,
-            end: end as u32,
-        }
-    }
-
-    pub fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,7 +108,7 @@ impl RequestParser {
                 },
                 State::Inline { scanned } => self.inline(bytes, scanned, limits)?,
                 State::Count => self.count(bytes, limits)?,
-                State::Length { left, at } => length(bytes, left, at, limits)?,
+                State::Length { left, at } => self.arguments_from(bytes, left, at, limits)?,
                 State::Argument { left, start, len } => self.argument(bytes, left, start, len)?,
                 State::Complete { len, .. } => return Ok(Progress::Complete { len }),
             };
@@ -150,7 +130,7 @@ impl RequestParser {
             },
             _ => (bytes, &[][..]),
         };
-        Arguments { text, places }
+        Arguments::new(text, places)
     }
 
     /// Begins with the next command, in the bytes behind this one.
@@ -205,6 +185,12 @@ impl RequestParser {
     /// The line that counts the arguments. A command of none, or of a negative number, is one that
     /// says nothing.
     fn count(&mut self, bytes: &[u8], limits: &RespLimits) -> Result<Option<State>, ProtocolError> {
+        if let [b'*', ones @ b'1'..=b'9', b'\r', b'\n', ..] = bytes {
+            let left = u32::from(ones - b'0');
+            if left <= limits.arguments_max {
+                return Ok(Some(State::Length { left, at: 4 }));
+            }
+        }
         let negative = bytes.get(1) == Some(&b'-');
         let start = if negative { 2 } else { 1 };
         let (count, at) = match number(bytes, start) {
@@ -226,6 +212,32 @@ impl RequestParser {
         }
     }
 
+    /// Goes through arguments for as long as they are there as a whole.
+    fn arguments_from(
+        &mut self,
+        bytes: &[u8],
+        mut left: u32,
+        mut at: usize,
+        limits: &RespLimits,
+    ) -> Result<Option<State>, ProtocolError> {
+        loop {
+            let Some((start, len)) = length(bytes, at, limits)? else {
+                self.state = State::Length { left, at };
+                return Ok(None);
+            };
+            if !is_ended(bytes, start + len)? {
+                return Ok(Some(State::Argument { left, start, len }));
+            }
+            self.places.push(Place::of(start, start + len));
+            at = start + len + 2;
+            left -= 1;
+            if left == 0 {
+                return Ok(Some(complete(at)));
+            }
+        }
+    }
+
+    /// The argument whose end was missing.
     fn argument(
         &mut self,
         bytes: &[u8],
@@ -234,10 +246,8 @@ impl RequestParser {
         len: usize,
     ) -> Result<Option<State>, ProtocolError> {
         let end = start + len;
-        match bytes.get(end..) {
-            Some([b'\r', b'\n', ..]) => {}
-            None | Some([] | [b'\r']) => return Ok(None),
-            Some(_) => return Err(ProtocolError::ArgumentEnd),
+        if !is_ended(bytes, end)? {
+            return Ok(None);
         }
         self.places.push(Place::of(start, end));
         let at = end + 2;
@@ -245,6 +255,16 @@ impl RequestParser {
             1 => complete(at),
             _ => State::Length { left: left - 1, at },
         }))
+    }
+}
+
+/// Whether the argument that ends at `end` is there as a whole, with its CR LF.
+#[inline]
+fn is_ended(bytes: &[u8], end: usize) -> Result<bool, ProtocolError> {
+    match bytes.get(end..) {
+        Some([b'\r', b'\n', ..]) => Ok(true),
+        None | Some([] | [b'\r']) => Ok(false),
+        Some(_) => Err(ProtocolError::ArgumentEnd),
     }
 }
 
@@ -261,22 +281,37 @@ fn complete(len: usize) -> State {
     }
 }
 
-/// The line that says how long the next argument is.
+/// The line at `at` that says how long the next argument is: where that begins, and its length.
+/// `None` when the line is incomplete.
+#[inline]
 fn length(
     bytes: &[u8],
-    left: u32,
     at: usize,
     limits: &RespLimits,
-) -> Result<Option<State>, ProtocolError> {
-    match bytes.get(at) {
-        Some(b'$') => {}
-        Some(&found) => return Err(ProtocolError::ExpectedArgument { found }),
-        None => return Ok(None),
-    }
-    let (len, start) = match number(bytes, at + 1) {
-        Number::Is { value, end } => (value, end),
-        Number::Unfinished => return Ok(None),
-        Number::Wrong => return Err(ProtocolError::Length),
+) -> Result<Option<(usize, usize)>, ProtocolError> {
+    // Nearly all are so short.
+    let (len, start) = match bytes.get(at..) {
+        Some([b'$', ones @ b'0'..=b'9', b'\r', b'\n', ..]) => (u64::from(ones - b'0'), at + 4),
+        Some(
+            [
+                b'$',
+                tens @ b'1'..=b'9',
+                ones @ b'0'..=b'9',
+                b'\r',
+                b'\n',
+                ..,
+            ],
+        ) => {
+            let (tens, ones) = (tens - b'0', ones - b'0');
+            (u64::from(tens * 10 + ones), at + 5)
+        }
+        Some([b'$', ..]) => match number(bytes, at + 1) {
+            Number::Is { value, end } => (value, end),
+            Number::Unfinished => return Ok(None),
+            Number::Wrong => return Err(ProtocolError::Length),
+        },
+        Some(&[found, ..]) => return Err(ProtocolError::ExpectedArgument { found }),
+        Some([]) | None => return Ok(None),
     };
     if len > u64::from(limits.argument_bytes_max) {
         let limit = limits.argument_bytes_max;
@@ -286,8 +321,7 @@ fn length(
         let limit = limits.command_bytes_max;
         return Err(ProtocolError::CommandTooLong { limit });
     }
-    let len = len as usize; // at most a limit of 32 bits
-    Ok(Some(State::Argument { left, start, len }))
+    Ok(Some((start, len as usize))) // at most a limit of 32 bits
 }
 
 /// A line that is a number.
@@ -301,7 +335,6 @@ enum Number {
 const DIGITS_MAX: usize = 10;
 
 /// The number that stands at `start`, without a sign and without zeros in front.
-#[inline]
 fn number(bytes: &[u8], start: usize) -> Number {
     let mut value = 0;
     let mut at = start;
@@ -318,64 +351,5 @@ fn number(bytes: &[u8], start: usize) -> Number {
         Some([b'\r', b'\n', ..]) => Number::Is { value, end: at + 2 },
         Some([b'\r']) => Number::Unfinished,
         Some(_) => Number::Wrong,
-    }
-}
-
-/// The arguments of a command, its name first.
-#[derive(Clone, Copy)]
-pub struct Arguments<'a> {
-    text: &'a [u8],
-    places: &'a [Place],
-}
-
-impl<'a> Arguments<'a> {
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    /// Whether there are none: the command says nothing, and is not answered.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
-    /// The one at `index`, or `None` when there are fewer.
-    #[inline]
-    #[must_use]
-    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
-        let place = self.places.get(index)?;
-        self.text.get(place.range())
-    }
-
-    /// The one at `index`; empty when there are fewer.
-    #[inline]
-    pub(super) fn at(&self, index: usize) -> &'a [u8] {
-        self.get(index).unwrap_or_default()
-    }
-
-    /// Those from `index` on.
-    #[must_use]
-    pub fn from(&self, index: usize) -> Arguments<'a> {
-        Arguments {
-            text: self.text,
-            places: self.places.get(index..).unwrap_or_default(),
-        }
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let text = self.text;
-        self.places.iter().map(move |place| &text[place.range()])
-    }
-}
-
-impl fmt::Debug for Arguments<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self
-            .iter()
-            .map(|argument| argument.escape_ascii().to_string());
-        f.debug_list().entries(shown).finish()
     }
 }

@@ -1,8 +1,8 @@
 //! `SET` and its relatives: conditions, times to live, and what is answered.
 
+use super::arguments::Arguments;
 use super::command::{Command, Expiry, Unit, number};
 use super::command_error::CommandError;
-use super::request_parser::Arguments;
 use crate::time::Span;
 
 /// A value to be written.
