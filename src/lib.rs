@@ -76,9 +76,13 @@
 //! | threads | `concurrency/thread.rs` |
 //! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
 //! | storage: queues, threads, order of a key, reopening | `storage/{unit,lane,pending,health}.rs` |
+//! | the durable store: one file, one committer | `storage/durable/mod.rs` |
+//! | the checksum around each stored value; expiry, conditions, pages | `storage/envelope.rs`, `storage/rows.rs` |
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");
+
+mod sync;
 
 pub mod time;
 

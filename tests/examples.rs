@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 /// Longer than the limit that a demonstration gives itself, for a busy machine.
 const LIMIT: Duration = Duration::from_secs(15);
 
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 9] = [
     "drain",
     "hello",
     "httpbin",
     "keepalive",
+    "kv",
     "line_chat",
     "three_in_one",
     "timeouts",

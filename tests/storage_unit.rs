@@ -10,8 +10,7 @@ use std::time::Duration;
 use storage_fake::{Deed, Fake, Script, get, put, until};
 use trine::concurrency::Bounds;
 use trine::storage::{
-    Completion, Fault, Health, Outcome, Progress, Reply, Request, StorageUnit, Submission,
-    UnitOptions,
+    Completion, Fault, Health, Outcome, Reply, Request, StorageUnit, Store, Submission, UnitOptions,
 };
 use trine::time::{Span, Tick};
 
@@ -238,14 +237,12 @@ fn a_completion_that_panics_harms_nobody() {
 #[test]
 fn while_a_store_is_opened_it_says_how_far_it_is() {
     let (sender, receiver) = mpsc::channel::<()>();
-    let progress = Progress::new();
     let fake = Fake::new();
-    let unit = StorageUnit::open(UnitOptions::default(), progress.clone(), move || {
+    let open = move || {
         let _ = receiver.recv();
-        Ok::<_, Fault>(Box::new(fake))
-    })
-    .unwrap();
-    progress.set(40);
+        Ok::<Box<dyn Store>, Fault>(Box::new(fake))
+    };
+    let unit = StorageUnit::open(UnitOptions::default(), || 40, open).unwrap();
     assert_eq!(unit.health(), Health::Opening { percent: 40 });
     assert!(matches!(unit.run(get("a")), Err(Fault::Retry { .. })));
     drop(sender);
@@ -255,10 +252,8 @@ fn while_a_store_is_opened_it_says_how_far_it_is() {
 
 #[test]
 fn a_store_that_cannot_be_opened_says_why() {
-    let unit = StorageUnit::open(UnitOptions::default(), Progress::new(), || {
-        Err::<Box<dyn trine::storage::Store>, _>("no such folder")
-    })
-    .unwrap();
+    let open = || Err::<Box<dyn Store>, _>("no such folder");
+    let unit = StorageUnit::open(UnitOptions::default(), || 0, open).unwrap();
     until(|| unit.health() == Health::Closed("no such folder".to_owned()));
     assert!(matches!(unit.run(get("a")), Err(Fault::Fenced(_))));
 }

@@ -27,6 +27,12 @@ impl Answer {
             .lines()
             .any(|said| said.eq_ignore_ascii_case(line))
     }
+
+    /// The value of the field `name`, as we write it.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
 }
 
 impl Client {

@@ -62,6 +62,16 @@ impl ServerFlags {
         Ok(true)
     }
 
+    /// How long the service may take.
+    pub fn handler_limit(&self) -> Span {
+        Span::from_millis(self.handler_timeout.unwrap_or(30_000))
+    }
+
+    /// How long a drain may take.
+    pub fn drain_limit(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout.unwrap_or(30_000))
+    }
+
     /// The server with what was said.
     pub fn apply(&self, mut server: Server) -> Server {
         let config = server.config_mut();

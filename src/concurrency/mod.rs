@@ -5,7 +5,6 @@
 //! ```
 
 mod request_queue;
-mod sync;
 mod thread;
 
 pub use request_queue::{Bounds, Permit, Popped, QueueError, RequestQueue};

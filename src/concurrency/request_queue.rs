@@ -21,7 +21,7 @@ use std::fmt;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::sync::{Arc, Condvar, Mutex, MutexGuard};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// How much a [`RequestQueue`] may hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -131,7 +131,7 @@ impl<T> RequestQueue<T> {
             if let Some(item) = inside.take_first() {
                 return Some(item);
             }
-            if inside.is_closed {
+            if inside.is_over() {
                 return None;
             }
             inside = self.sleep(inside);
@@ -142,7 +142,7 @@ impl<T> RequestQueue<T> {
     /// least one. Waits while there is none, but no longer than `patience`.
     pub fn pop_batch(&self, bounds: Bounds, patience: Duration, batch: &mut Vec<T>) -> Popped {
         let mut inside = self.lock();
-        if inside.items.is_empty() && !inside.is_closed {
+        if inside.items.is_empty() && !inside.is_over() {
             inside = self.sleep_at_most(inside, patience);
         }
         let mut bytes = 0usize;
@@ -156,20 +156,30 @@ impl<T> RequestQueue<T> {
             }
             batch.extend(inside.take_first());
         }
-        match (batch.is_empty(), inside.is_closed) {
+        match (batch.is_empty(), inside.is_over()) {
             (false, _) => Popped::Items,
             (true, true) => Popped::Closed,
             (true, false) => Popped::Nothing,
         }
     }
 
-    /// Takes out every item of which `is_wanted` says no. O(n); for a queue that is full of what
-    /// nobody waits for any more.
-    pub fn retain(&self, mut is_wanted: impl FnMut(&T) -> bool) -> Vec<T> {
+    /// Takes out every item of which `is_wanted` says no, and gives them back. O(n); for a queue that
+    /// is full of what nobody waits for any more. Should `is_wanted` panic, all items stay.
+    pub fn purge(&self, is_wanted: impl FnMut(&T) -> bool) -> Vec<T> {
         let mut inside = self.lock();
+        let is_wanted: Vec<bool> = inside
+            .items
+            .iter()
+            .map(|(item, _)| item)
+            .map(is_wanted)
+            .collect();
         let mut gone = Vec::new();
-        for (item, bytes) in std::mem::take(&mut inside.items) {
-            match is_wanted(&item) {
+        for is_wanted in is_wanted {
+            // Once around: each is taken from the front, and goes to the back or out.
+            let Some((item, bytes)) = inside.items.pop_front() else {
+                break;
+            };
+            match is_wanted {
                 true => inside.items.push_back((item, bytes)),
                 false => {
                     inside.bytes = inside.bytes.saturating_sub(bytes);
@@ -180,8 +190,8 @@ impl<T> RequestQueue<T> {
         gone
     }
 
-    /// Lets nothing in any more. What is inside can still be taken, and threads that wait for more
-    /// are told.
+    /// Lets nothing in any more, except by permits that were given out before. What is inside can still
+    /// be taken, and threads that wait for more are told when there is none to come.
     pub fn close(&self) {
         self.lock().is_closed = true;
         self.shared.filled.notify_all();
@@ -225,7 +235,18 @@ impl<T> RequestQueue<T> {
         inside
     }
 
-    /// Nothing panics while it is held but an `is_wanted`, which leaves it whole.
+    /// Wakes one thread for the item that was pushed; or all, as it may be the last one.
+    fn ring(&self, inside: MutexGuard<'_, Inside<T>>) {
+        let (sleeps, is_closed) = (inside.sleeping > 0, inside.is_closed);
+        drop(inside);
+        match (sleeps, is_closed) {
+            (false, _) => {}
+            (true, false) => self.shared.filled.notify_one(),
+            (true, true) => self.shared.filled.notify_all(),
+        }
+    }
+
+    /// Nothing panics while it is held but an `is_wanted`, which changes nothing.
     fn lock(&self) -> MutexGuard<'_, Inside<T>> {
         let inside = self.shared.inside.lock();
         inside.unwrap_or_else(PoisonError::into_inner)
@@ -233,6 +254,11 @@ impl<T> RequestQueue<T> {
 }
 
 impl<T> Inside<T> {
+    /// Whether nothing will come any more.
+    fn is_over(&self) -> bool {
+        self.is_closed && self.reserved == 0
+    }
+
     fn take_first(&mut self) -> Option<T> {
         let (item, bytes) = self.items.pop_front()?;
         self.bytes = self.bytes.saturating_sub(bytes);
@@ -261,17 +287,13 @@ pub struct Permit<T> {
 
 impl<T> Permit<T> {
     /// Puts `item` at the end of the queue. There is room, so it is taken; also when the queue was
-    /// closed since, as whoever closed it takes what is there.
+    /// closed since: nobody leaves while a permit is out.
     pub fn push(mut self, item: T) {
         self.is_used = true;
         let mut inside = self.queue.lock();
         inside.reserved -= 1;
         inside.items.push_back((item, self.bytes));
-        let sleeps = inside.sleeping > 0;
-        drop(inside);
-        if sleeps {
-            self.queue.shared.filled.notify_one();
-        }
+        self.queue.ring(inside);
     }
 }
 
@@ -281,6 +303,9 @@ impl<T> Drop for Permit<T> {
             let mut inside = self.queue.lock();
             inside.reserved -= 1;
             inside.bytes = inside.bytes.saturating_sub(self.bytes);
+            if inside.is_closed {
+                self.queue.ring(inside);
+            }
         }
     }
 }

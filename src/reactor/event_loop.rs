@@ -228,10 +228,16 @@ impl<S: 'static> EventLoop<S> {
         let sleep =
             may_sleep && !self.core.is_due() && !self.core.has_leftovers() && self.woken.is_empty();
         let base = &mut self.core.base;
-        if sleep {
-            base.arm();
-        }
-        let waited = base.kernel.wait(&mut self.batch, sleep);
+        let waited = match sleep {
+            true => {
+                base.arm();
+                let sleep = base.remote.lie_down();
+                let waited = base.kernel.wait(&mut self.batch, sleep);
+                base.remote.get_up();
+                waited
+            }
+            false => base.kernel.wait(&mut self.batch, false),
+        };
         waited.map_err(|error| Error::io("wait for", "events", error))?;
         let specials = self.batch.specials();
         self.core.begin_turn(specials.timer);
@@ -255,8 +261,10 @@ impl<S: 'static> EventLoop<S> {
     /// anew, and would stand in `woken` once for every turn that its telling takes.
     fn run_woken(&mut self, state: &mut S) {
         if self.woken.is_empty() && self.core.base.remote.is_pending() {
-            self.core.base.metrics.wakeups += 1;
-            self.core.base.remote.take(&mut self.woken);
+            let base = &mut self.core.base;
+            base.metrics.wakeups += 1;
+            base.metrics.eventfd_writes = base.remote.writes();
+            base.remote.take(&mut self.woken);
         }
         for _ in 0..WOKEN_PER_TURN {
             let Some(token) = self.woken.pop_front() else {

@@ -29,8 +29,10 @@ pub struct Metrics {
     pub left_ready: u64,
     /// Times the timerfd was set.
     pub timer_sets: u64,
-    /// Times the eventfd was found to have been written.
+    /// Times that the loop found itself called by other threads, however many called.
     pub wakeups: u64,
+    /// Times that one of them had to write the eventfd, as the loop slept.
+    pub eventfd_writes: u64,
     by_source: HashMap<&'static str, SourceTime>,
 }
 

@@ -44,6 +44,7 @@
 
 mod accept;
 mod base;
+mod bell;
 mod child;
 mod clock;
 mod context;

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //!   any thread                                   the loop
-//!   scheduled? ── yes ──> done                   pending = false
+//!   scheduled? ── yes ──> done                   hush the bell
 //!       │ no: put the target in the list         take the whole list
-//!   pending? ──── yes ──> done                   for each: scheduled = false, Event::Woken
-//!       │ no: write the eventfd
+//!   ring the bell                                for each: scheduled = false, Event::Woken
+//!       │ the loop sleeps: write the eventfd
 //! ```
 //!
-//! A target already in the list is not put there again, and while the list waits for the loop no
-//! second write is made: a storm of wakes costs one system call. Both flags are cleared *before*
-//! the loop looks at what they announce, so a wake that comes during the look is a new one.
+//! A target already in the list is not put there again, and for a sleep of the loop one write is made,
+//! none while it is awake (`bell.rs`): a storm of wakes costs one system call. Both flags are cleared
+//! *before* the loop looks at what they announce, so a wake that comes during the look is a new one.
 //!
 //! Invariant: the list holds each [`Waker`] target at most once, so its length is bounded by the
 //! number of targets.
@@ -19,16 +19,19 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::bell::Bell;
 use crate::slab::Token;
 
 /// The part of a loop that other threads may touch.
 pub(crate) struct Remote {
     /// `None` on a virtual kernel, which never really sleeps.
     eventfd: Option<mio::Waker>,
-    pending: AtomicBool,
+    bell: Bell,
+    /// How many times the eventfd was written.
+    writes: AtomicU64,
     closed: AtomicBool,
     woken: Mutex<Vec<Arc<Target>>>,
 }
@@ -44,7 +47,8 @@ impl Remote {
     pub(super) fn new(eventfd: Option<mio::Waker>) -> Arc<Remote> {
         Arc::new(Remote {
             eventfd,
-            pending: AtomicBool::new(false),
+            bell: Bell::new(),
+            writes: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             woken: Mutex::new(Vec::new()),
         })
@@ -64,12 +68,27 @@ impl Remote {
     /// Whether anything waits for [`take`](Remote::take). One load; asked every turn.
     #[inline]
     pub(super) fn is_pending(&self) -> bool {
-        self.pending.load(Ordering::Acquire)
+        self.bell.has_rung()
+    }
+
+    /// Before the loop sleeps: whether it may. Tell [`get_up`](Remote::get_up) afterwards.
+    pub(super) fn lie_down(&self) -> bool {
+        self.bell.lie_down()
+    }
+
+    /// The loop does not sleep any more.
+    pub(super) fn get_up(&self) {
+        self.bell.get_up();
+    }
+
+    /// How many times a thread had to write the eventfd.
+    pub(super) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
     }
 
     /// Fills `tokens` with who was woken since the last call.
     pub(super) fn take(&self, tokens: &mut VecDeque<Token>) {
-        self.pending.store(false, Ordering::SeqCst);
+        self.bell.hush();
         let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
         for target in woken.drain(..) {
             target.scheduled.store(false, Ordering::SeqCst);
@@ -84,9 +103,10 @@ impl Remote {
         }
         woken.push(target);
         drop(woken);
-        if !self.pending.swap(true, Ordering::SeqCst)
+        if self.bell.ring()
             && let Some(eventfd) = &self.eventfd
         {
+            self.writes.fetch_add(1, Ordering::Relaxed);
             // It fails only when the descriptor is gone, and then there is nobody to wake.
             let _ = eventfd.wake();
         }

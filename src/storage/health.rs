@@ -1,7 +1,6 @@
 //! How a storage unit is, for whoever decides whether to send it work.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Whether a storage unit does its work.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,31 +20,6 @@ pub enum Health {
     Fenced(&'static str),
     /// It could not be opened, or was closed.
     Closed(String),
-}
-
-/// How far a store is with being opened; told by the store, shown by [`Health`]. Clones are the same.
-#[derive(Clone, Debug, Default)]
-pub struct Progress {
-    percent: Arc<AtomicU32>,
-}
-
-impl Progress {
-    /// None is done yet.
-    #[must_use]
-    pub fn new() -> Progress {
-        Progress::default()
-    }
-
-    /// So many percent are done.
-    pub fn set(&self, percent: u32) {
-        self.percent.store(percent.min(100), Ordering::Relaxed);
-    }
-
-    /// How many percent are done.
-    #[must_use]
-    pub fn percent(&self) -> u32 {
-        self.percent.load(Ordering::Relaxed)
-    }
 }
 
 /// How one lane is; written by its thread.

@@ -16,13 +16,49 @@
 //! in its [`Capabilities`]: no answer to a write comes before the write is as durable as was asked.
 //! What an error means is one of five [`Fault`]s, which say whether the write may have happened.
 //!
+//! ```no_run
+//! use trine::http::Status;
+//! use trine::service::{Answered, Reply};
+//! use trine::storage::{Operation, Outcome, Request, StorageUnit, Submission};
+//! use trine::{Response, http};
+//!
+//! fn remove(unit: &StorageUnit, request: &http::Request<'_>, reply: Reply<'_>) -> Answered {
+//!     let operation = Operation::Delete {
+//!         key: request.path().to_owned().into(),
+//!         condition: trine::storage::Condition::Any,
+//!     };
+//!     match unit.submit(Request::new(operation)) {
+//!         Submission::Done(outcome) => reply.send(response(outcome)),
+//!         Submission::Queued(place) => {
+//!             let (deferred, answered) = reply.defer();
+//!             place.answer(deferred, response);
+//!             answered
+//!         }
+//!     }
+//! }
+//!
+//! fn response(outcome: Outcome) -> Response {
+//!     match outcome {
+//!         Ok(_) => Response::new(Status::NO_CONTENT),
+//!         Err(fault) => Response::text(fault.to_string()).with_status(Status::SERVICE_UNAVAILABLE),
+//!     }
+//! }
+//! # let _ = remove;
+//! ```
+//!
 //! | what | where |
 //! |---|---|
 //! | operations, outcomes, faults | `storage/operation.rs`, `storage/fault.rs` |
 //! | the traits of an adapter | `storage/store.rs` |
+//! | the durable store, on an embedded database | `storage/durable/mod.rs` |
+//! | what embedded engines share | `storage/envelope.rs`, `storage/rows.rs` |
+//! | the suite that every store passes (feature `testing`) | `storage/conformance/mod.rs` |
 //! | queues, threads, order per key | `storage/unit.rs`, `storage/lane.rs`, `storage/pending.rs` |
 
+mod answering;
 mod clock;
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod fault;
 mod health;
 mod lane;
@@ -32,10 +68,22 @@ mod pending;
 mod store;
 mod unit;
 
+#[cfg(any(feature = "durable", feature = "fjall"))]
+mod envelope;
+#[cfg(any(feature = "durable", feature = "fjall"))]
+mod open_error;
+#[cfg(any(feature = "durable", feature = "fjall"))]
+mod rows;
+
+#[cfg(feature = "durable")]
+pub mod durable;
+
 pub use clock::{Clock, SystemClock};
 pub use fault::{Fault, Outcome};
-pub use health::{Health, Progress};
+pub use health::Health;
 pub use metrics::UnitMetrics;
+#[cfg(any(feature = "durable", feature = "fjall"))]
+pub use open_error::OpenError;
 pub use operation::{
     Condition, Durability, Entry, Operation, Page, Reply, Request, Revision, Written,
 };

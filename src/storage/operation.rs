@@ -10,7 +10,8 @@ use crate::time::{Span, Tick};
 /// read from it, except that `0` never is one.
 pub type Revision = NonZeroU64;
 
-/// What an `Ok` answer promises of a write. Each promises what those before it do.
+/// What an `Ok` answer promises of a write. Each up to [`Synced`](Durability::Synced) promises what
+/// those before it do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Durability {
     /// It survives nothing, but everybody sees it.
@@ -19,7 +20,7 @@ pub enum Durability {
     Os,
     /// It survives the loss of power: it was synced to the disk.
     Synced,
-    /// So many other machines have it too.
+    /// So many other machines have it too, in their memory.
     Replicated(u8),
 }
 
@@ -85,16 +86,17 @@ pub enum Operation {
         /// `None` is for ever. Zero is refused.
         ttl: Option<Span>,
     },
-    /// One page of the keys from `from` on, in the order of their bytes if the store
-    /// [has one](super::Capabilities::is_ordered). Answered by [`Reply::Page`]. Nothing stays open
-    /// between pages: what is written meanwhile may be seen or not, but what is there all the time
-    /// is seen exactly once.
+    /// One page of the keys that are not less than `from` and less than `until`, in the order of
+    /// their bytes if the store [has one](super::Capabilities::is_ordered), and in any other order if
+    /// not. Answered by [`Reply::Page`]. Nothing stays open between pages: what is written meanwhile
+    /// may be seen or not, but what is there all the time is seen exactly once.
     Scan {
-        /// The first key, or what the page before gave as `next`.
+        /// The least key, or what the page before gave as `next`: then all else is as it was then.
         from: Bytes,
         /// The first key that is not meant any more.
         until: Option<Bytes>,
-        /// Entries at most; at least 1. A page may be shorter.
+        /// Entries at most; at least 1. A page may be shorter, and even empty before the end: a store
+        /// without order has to look at keys that are not meant, and does so in bounded steps.
         limit: u32,
         /// Whether values are left out.
         keys_only: bool,

@@ -22,7 +22,8 @@ pub enum Atomic {
 pub struct Capabilities {
     /// In a word, for logs and metrics.
     pub name: &'static str,
-    /// The most that an `Ok` can promise; a request for more is [`Fault::Refused`].
+    /// The most that an `Ok` can promise; a request for what it does not
+    /// [promise](Capabilities::promises) is [`Fault::Refused`].
     pub durability_max: Durability,
     /// Whether scans go in the order of the bytes of the keys.
     pub is_ordered: bool,
@@ -39,6 +40,19 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// Whether an `Ok` can mean `durability`. A store that syncs promises what is less than that as
+    /// well; one that replicates promises as many machines or fewer, but no disk.
+    #[must_use]
+    pub fn promises(&self, durability: Durability) -> bool {
+        use Durability::{Memory, Replicated};
+        match (durability, self.durability_max) {
+            (Memory, _) => true,
+            (Replicated(asked), Replicated(most)) => asked <= most,
+            (Replicated(_), _) | (_, Replicated(_)) => false,
+            (asked, most) => asked <= most,
+        }
+    }
+
     /// Why `request` is not for this store, if it is not. Adapters and the storage unit ask alike.
     ///
     /// # Errors
@@ -47,10 +61,12 @@ impl Capabilities {
     pub fn check(&self, request: &Request) -> Result<(), Fault> {
         use super::operation::Operation::{Put, Scan, Touch};
         let operation = &request.operation;
-        if operation.key().len() > self.key_bytes_max as usize {
+        // A scan may begin at what no key is: a longer one, or the mark of a page.
+        let has_key = !matches!(operation, Scan { .. });
+        if has_key && operation.key().len() > self.key_bytes_max as usize {
             return Err(Fault::Refused("the key is too long"));
         }
-        if operation.is_write() && request.durability > self.durability_max {
+        if operation.is_write() && !self.promises(request.durability) {
             return Err(Fault::Refused("this store cannot promise that durability"));
         }
         match operation {

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use super::clock::{Clock, SystemClock};
 use super::fault::{Fault, Outcome};
-use super::health::{Health, LaneHealth, Progress};
+use super::health::{Health, LaneHealth};
 use super::lane::{End, Job, Lane, LaneThread, Role};
 use super::metrics::{Counters, UnitMetrics, count};
 use super::operation::{Operation, Request};
@@ -127,7 +127,8 @@ pub struct StorageUnit {
 
 struct Shared {
     opened: OnceLock<Arc<Opened>>,
-    progress: Progress,
+    /// How many percent of the opening are done.
+    progress: Box<dyn Fn() -> u32 + Send + Sync>,
     /// Why it was not opened, or that it was closed.
     closed: OnceLock<String>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -141,14 +142,14 @@ impl StorageUnit {
     ///
     /// When a thread cannot be started.
     pub fn start(store: Box<dyn Store>, options: UnitOptions) -> io::Result<StorageUnit> {
-        let unit = StorageUnit::opening(Progress::new());
+        let unit = StorageUnit::opening(Box::new(|| 0));
         unit.shared.begin(store, options)?;
         Ok(unit)
     }
 
     /// Opens a store on a thread of its own, as that may take long after a crash. Until then
     /// operations are turned away with [`Fault::Retry`], and [`health`](StorageUnit::health) says how
-    /// far it is, if `open` tells `progress`.
+    /// many percent are done, which it asks `progress` for.
     ///
     /// # Errors
     ///
@@ -156,10 +157,10 @@ impl StorageUnit {
     /// [`Health::Closed`].
     pub fn open<E: fmt::Display>(
         options: UnitOptions,
-        progress: Progress,
+        progress: impl Fn() -> u32 + Send + Sync + 'static,
         open: impl FnOnce() -> Result<Box<dyn Store>, E> + Send + 'static,
     ) -> io::Result<StorageUnit> {
-        let unit = StorageUnit::opening(progress);
+        let unit = StorageUnit::opening(Box::new(progress));
         let shared = Arc::downgrade(&unit.shared);
         start_thread("storage-open".to_owned(), move || {
             let opened = open().map_err(|error| error.to_string());
@@ -178,7 +179,7 @@ impl StorageUnit {
         Ok(unit)
     }
 
-    fn opening(progress: Progress) -> StorageUnit {
+    fn opening(progress: Box<dyn Fn() -> u32 + Send + Sync>) -> StorageUnit {
         StorageUnit {
             shared: Arc::new(Shared {
                 opened: OnceLock::new(),
@@ -257,7 +258,7 @@ impl StorageUnit {
         }
         let Some(opened) = self.shared.opened.get() else {
             return Health::Opening {
-                percent: self.shared.progress.percent(),
+                percent: (self.shared.progress)().min(100),
             };
         };
         let lanes = opened.lanes.iter().chain(&opened.readers);

@@ -1,0 +1,133 @@
+//! A durable key-value server over HTTP: the main job of trine, on its embedded store.
+//!
+//! | request | does |
+//! |---|---|
+//! | `PUT /kv/KEY` | stores the body; `?ttl=SECONDS`, `?durability=memory\|os\|synced\|replicated`; 201 or 204 |
+//! | `GET /kv/KEY`, `HEAD` | the value; 404 |
+//! | `DELETE /kv/KEY` | 204, or 404 |
+//! | `GET /kv?prefix=&after=&limit=` | a page of keys as JSON; `&values=true` with their values |
+//! | `GET /metrics` | counters for Prometheus |
+//! | `GET /healthz`, `/readyz` | whether the process lives; whether the store works |
+//!
+//! A key is percent-encoded octets, a value any octets. `ETag` is the revision of the value: `If-Match`
+//! and `If-None-Match` make a write conditional. A write is answered when it is as durable as was asked.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answer;
+mod ask;
+mod demo;
+mod json;
+mod metrics;
+mod problem;
+mod service;
+mod stores;
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use metrics::Counters;
+use service::Kv;
+use stores::Choice;
+use support::Example;
+use support::server_flags::ServerFlags;
+use trine::server::ServerHandle;
+use trine::storage::{Health, StorageUnit, UnitOptions};
+use trine::{EventLoop, Server, Service, Signal, Sources};
+
+const ABOUT: &str = "A durable key-value server over HTTP.";
+/// In bytes, unless `--body-limit` says otherwise.
+const VALUE_MAX: u64 = 16 << 20;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("kv: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let (mut flags, mut choice) = (ServerFlags::default(), Choice::default());
+    let more = [Choice::USAGE, ServerFlags::USAGE].join("\n");
+    let mut example = Example::with_flags(ABOUT, "127.0.0.1:8080", &more, |name, arguments| {
+        Ok(choice.take(name, arguments)? || flags.take(name, arguments)?)
+    });
+    if example.is_demo() {
+        choice.for_a_demonstration();
+    }
+    let unit = choice.open(UnitOptions::default())?;
+    let mut event_loop = EventLoop::new()?;
+    unit.maintain_on(&mut event_loop)?;
+    watch(&unit, &mut event_loop)?;
+    let kv = Kv {
+        unit: unit.clone(),
+        patience: flags.handler_limit(),
+        counters: Arc::default(),
+    };
+    let server = flags.apply(Server::bind(example.listen)?.body_bytes_max(VALUE_MAX));
+    let address = server.local_address();
+    let counters = Arc::clone(&kv.counters);
+    let handle = server.attach(&mut event_loop, kv)?;
+    show(handle, &counters, &mut event_loop)?;
+    event_loop.drain_on_signals([Signal::TERM, Signal::INT], flags.drain_limit())?;
+    example.begin(address, demo::demo);
+    let mut failure = None;
+    let ended = event_loop.run(&mut failure);
+    drop(event_loop);
+    if let Some(why) = failure {
+        return Err(why.into());
+    }
+    close(unit)?;
+    if example.is_demo() {
+        choice.clean_up();
+    }
+    ended?;
+    Ok(example.verdict())
+}
+
+/// Why the server ends, if it does before it is asked to.
+type Failure = Option<String>;
+
+/// A store that cannot be opened ends the server; until it is open, it says that it is not ready.
+fn watch(unit: &StorageUnit, event_loop: &mut EventLoop<Failure>) -> trine::Result<()> {
+    let unit = unit.clone();
+    event_loop.every(Duration::from_millis(50), move |failure, _, cx| {
+        if let Health::Closed(why) = unit.health() {
+            *failure = Some(why);
+            cx.stop();
+        }
+    })?;
+    Ok(())
+}
+
+/// Copies the counters once a second to where any thread can show them.
+fn show<V: Service<Failure>>(
+    handle: ServerHandle<Failure, V>,
+    counters: &Arc<Mutex<Counters>>,
+    event_loop: &mut EventLoop<Failure>,
+) -> trine::Result<()> {
+    let counters = Arc::clone(counters);
+    event_loop.every(Duration::from_secs(1), move |_, _, cx| {
+        let (server, of_loop) = (handle.metrics(cx), cx.metrics());
+        let now = Counters {
+            server,
+            turns: of_loop.turns,
+            busy_seconds: of_loop.busy.as_secs_f64(),
+            lag_p99_millis: of_loop.lag.quantile(0.99),
+            slow_callbacks: of_loop.slow_callbacks,
+        };
+        *counters.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    })?;
+    Ok(())
+}
+
+/// What was acknowledged is durable already; this is the rest.
+fn close(unit: StorageUnit) -> Result<(), String> {
+    let closed = unit.close();
+    closed.map_err(|fault| format!("close the store: {fault}"))
+}
