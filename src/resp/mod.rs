@@ -43,13 +43,15 @@
 //!
 //! # Known attacks
 //!
-//! | attack | what happens |
-//! |---|---|
-//! | a command that claims to be huge | nothing is reserved for what is only claimed; limits on arguments, each and all bytes ([`RespLimits`]) |
-//! | a command byte by byte | the parser resumes; no byte is looked at anew |
-//! | a client that asks and does not read | above 64 KiB of replies nothing more is done for it; then it is cut as a slow reader |
-//! | a pattern of many stars | matched in linear steps back, see `resp/glob.rs` |
-//! | a web page that makes a browser talk to the server | `POST` and `Host:` close the connection without a word |
+//! | attack | what happens | test |
+//! |---|---|---|
+//! | a command that claims to be huge | nothing is reserved for what is only claimed; [`RespLimits`] | `nothing_is_reserved_for_what_is_only_claimed`, `each_rule_and_each_limit_has_its_error` |
+//! | a command byte by byte | the parser goes on where it was | `the_largest_commands_come_byte_by_byte_in_linear_time` |
+//! | a client that asks and does not read | above 64 KiB of replies nothing more is done for it; then it is cut as a slow reader | `a_client_that_asks_and_does_not_read_costs_little_and_is_cut` |
+//! | a pipeline behind a command that waits | what is under way and what is held back is bounded; the rest is not read | `replies_that_wait_for_one_before_them_are_bounded`, `a_pipeline_that_is_too_long_waits_in_the_input_and_goes_on` |
+//! | a pattern of many stars | steps back to the last star only | `a_pattern_of_many_stars_is_not_tried_in_every_way` |
+//! | a web page that makes a browser talk to the server | `POST` and `Host:` close the connection without a word | `a_browser_that_was_made_to_talk_to_us_is_cut_without_a_word` |
+//! | a line end in what an error repeats | it becomes a blank: no reply is split | `what_is_not_a_command_is_refused_in_the_words_of_redis` |
 
 mod about;
 mod arguments;
