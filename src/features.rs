@@ -6,8 +6,8 @@
 //! | feature | adds | costs |
 //! |---|---|---|
 //! | `http-types` | conversions between [`Request`](crate::Request), [`Response`](crate::Response), [`Method`](crate::http::Method), [`Status`](crate::http::Status), [`Version`](crate::http::Version) and the types of the `http` crate | the crate `http` |
-//! | `durable` | (default) the durable store on an embedded database, for [`storage`](crate::storage) | the crates `redb` and `crc32c` |
-//! | `fjall` | a second durable store, for many writes | the crate `fjall` with a tree of its own |
+//! | `durable` | (default) `storage::durable`: a store on an embedded database, in one file | the crates `redb` and `crc32c` |
+//! | `fjall` | `storage::fjall`: a second durable store, for many writes, in a folder | the crate `fjall` with a tree of its own, threads of the engine |
 //! | `redis` | Redis Cluster as a store | the crate `redis` with a tree of its own |
 //! | `testing` | the suite that every store must pass | nothing |
 //!

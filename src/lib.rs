@@ -76,7 +76,10 @@
 //! | threads | `concurrency/thread.rs` |
 //! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
 //! | storage: queues, threads, order of a key, reopening | `storage/{unit,lane,pending,health}.rs` |
+//! | the memory store: what it weighs, what goes when it is full, time to live | `storage/memory/mod.rs` |
 //! | the durable store: one file, one committer | `storage/durable/mod.rs` |
+//! | the store for many writes: a journal and sorted files | `storage/fjall/mod.rs` |
+//! | the suite that every store passes | `storage/conformance/mod.rs` |
 //! | the checksum around each stored value; expiry, conditions, pages | `storage/envelope.rs`, `storage/rows.rs` |
 
 #[cfg(not(target_os = "linux"))]

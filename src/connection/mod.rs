@@ -187,7 +187,7 @@ impl Connection {
     fn poll_in_full(&mut self, turn: &mut Turn<'_>) -> Step {
         loop {
             let step = match &self.state {
-                State::Idle { .. } | State::Head { .. } => self.poll_head(turn),
+                State::Idle { .. } | State::Head { .. } => self.poll_head(0, turn),
                 State::Announced { .. } => Some(Step::Announced),
                 State::Body { .. } => self.poll_body(turn),
                 State::Streaming(_) => self.poll_streaming(turn),
@@ -214,7 +214,7 @@ impl Connection {
     /// as [`poll`](Connection::poll) does, and does no more than that when no request is ready.
     ///
     /// Should `call` unwind, the connection is closed.
-    #[inline]
+    #[inline(always)]
     pub fn answer<F>(
         &mut self,
         turn: &mut Turn<'_>,
@@ -224,10 +224,12 @@ impl Connection {
     where
         F: FnMut(&Request<'_>, Reply<'_>) -> Called,
     {
-        let (State::Ready { until }, Some(input)) = (&self.state, self.input.as_deref_mut()) else {
+        let State::Ready { until } = self.state else {
             return self.poll(turn);
         };
-        let until = *until;
+        let Some(input) = self.input.as_deref_mut() else {
+            return self.poll(turn);
+        };
         self.state.change(State::Closed { reason: PANICKED.1 }); // for a `call` that unwinds
         let output = &mut **self.output.get_or_insert_with(|| turn.pools.take_output());
         loop {

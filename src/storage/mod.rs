@@ -50,7 +50,9 @@
 //! |---|---|
 //! | operations, outcomes, faults | `storage/operation.rs`, `storage/fault.rs` |
 //! | the traits of an adapter | `storage/store.rs` |
+//! | the store in memory: sizes, time to live, eviction | `storage/memory/mod.rs` |
 //! | the durable store, on an embedded database | `storage/durable/mod.rs` |
+//! | the store for many writes, on a log-structured tree | `storage/fjall/mod.rs` |
 //! | what embedded engines share | `storage/envelope.rs`, `storage/rows.rs` |
 //! | the suite that every store passes (feature `testing`) | `storage/conformance/mod.rs` |
 //! | queues, threads, order per key | `storage/unit.rs`, `storage/lane.rs`, `storage/pending.rs` |
@@ -75,8 +77,13 @@ mod open_error;
 #[cfg(any(feature = "durable", feature = "fjall"))]
 mod rows;
 
+pub mod memory;
+
 #[cfg(feature = "durable")]
 pub mod durable;
+
+#[cfg(feature = "fjall")]
+pub mod fjall;
 
 pub use clock::{Clock, SystemClock};
 pub use fault::{Fault, Outcome};
