@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 /// Longer than the limit that a demonstration gives itself, for a busy machine.
 const LIMIT: Duration = Duration::from_secs(15);
 
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 11] = [
     "drain",
     "hello",
     "httpbin",
     "keepalive",
     "kv",
     "line_chat",
+    "resp_cache",
     "three_in_one",
     "timeouts",
     "udp_timers",
