@@ -173,7 +173,7 @@ fn what_the_durable_store_acknowledged_is_there_after_a_kill() {
 #[cfg(feature = "fjall")]
 #[test]
 fn what_the_store_for_many_writes_acknowledged_is_there_after_a_kill() {
-    let rounds = rounds("TRINE_KILL_ROUNDS", 10).div_ceil(4);
+    let rounds = rounds("TRINE_KILL_ROUNDS", 10).div_ceil(8);
     kill_again_and_again(Kind::Fjall, "synced", rounds);
     kill_again_and_again(Kind::Fjall, "os", rounds);
 }

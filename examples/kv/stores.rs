@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use trine::storage::memory::{self, Memory};
+use trine::storage::memory::{Memory, Options};
 use trine::storage::{StorageUnit, Store, UnitOptions};
 
 /// Which store.
@@ -87,19 +87,19 @@ impl Choice {
 }
 
 fn memory(options: UnitOptions) -> io::Result<StorageUnit> {
-    let memory = Memory::new(memory::Options::default());
+    let memory = Memory::new(Options::default());
     StorageUnit::start(boxed(memory), options)
 }
 
 #[cfg(feature = "durable")]
 fn durable(path: PathBuf, options: UnitOptions) -> io::Result<StorageUnit> {
     use std::sync::Arc;
-    use trine::storage::durable::{Durable, Options, Progress};
+    use trine::storage::durable::{self, Durable, Progress};
 
     let progress = Arc::new(Progress::default());
-    let own = Options {
+    let own = durable::Options {
         progress: Some(Arc::clone(&progress)),
-        ..Options::default()
+        ..durable::Options::default()
     };
     let open = move || Durable::open(path, own).map(boxed);
     StorageUnit::open(options, move || progress.permille() / 10, open)
@@ -107,9 +107,9 @@ fn durable(path: PathBuf, options: UnitOptions) -> io::Result<StorageUnit> {
 
 #[cfg(feature = "fjall")]
 fn fjall(path: PathBuf, options: UnitOptions) -> io::Result<StorageUnit> {
-    use trine::storage::fjall::{Fjall, Options};
+    use trine::storage::fjall::{self, Fjall};
 
-    let open = move || Fjall::open(path, Options::default()).map(boxed);
+    let open = move || Fjall::open(path, fjall::Options::default()).map(boxed);
     StorageUnit::open(options, || 0, open)
 }
 

@@ -32,6 +32,7 @@
 mod close_reason;
 mod config;
 mod deferred;
+mod detached;
 mod ending;
 mod exchange;
 mod facts;
@@ -51,12 +52,13 @@ use crate::time::Tick;
 use exchange::Awaited;
 use input::Input;
 use progress::{Fate, Look, look, read_within_budget};
-use reply::Outcome;
+use reply::{Attached, Outcome, To};
 use state::State;
 
 pub use close_reason::CloseReason;
 pub use config::{Config, Deadlines, Rate};
 pub use deferred::{Deferred, Wake};
+pub(crate) use detached::Detached;
 pub use exchange::{Call, Flow, FlowError};
 pub use pools::Pools;
 pub use reply::{Answered, Called, Reply};
@@ -237,14 +239,15 @@ impl Connection {
             let context = self.quota.begin_exchange(input.head());
             let mark = output.len();
             let mut outcome = Outcome::Unanswered;
-            let reply = Reply {
+            let mut to = Attached {
                 output,
                 context,
                 date: turn.date,
                 waker,
                 outcome: &mut outcome,
             };
-            let called = call(&input.request(), reply);
+            let to = To::Connection(&mut to);
+            let called = call(&input.request(), Reply { to });
             input.release_message();
             let fate = match (called, outcome) {
                 (Called::Answered(_), Outcome::Sent) if context.close => Fate::Last,
@@ -315,3 +318,6 @@ impl Connection {
         self.state.name()
     }
 }
+
+#[cfg(all(test, trine_loom))]
+mod tests;

@@ -4,8 +4,6 @@
 //! Marked for inlining is the way of a request without a body that is answered at once; bodies,
 //! later answers and endings are kept out of it, which makes it shorter.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::close_reason::CloseReason;
@@ -19,6 +17,7 @@ use super::turn::{Step, Turn};
 use super::{Connection, Failure, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
 use crate::http::{self, Framing, Method, ParseError, Progress, ResponseContext, Status, Version};
+use crate::sync::Arc;
 use crate::time::{Span, Tick};
 
 /// For answers to what is not, or not yet, a whole request.

@@ -1,13 +1,13 @@
 //! The states of a connection: one enum, with the data and the deadline inside each.
 
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
 
 use super::close_reason::CloseReason;
 use super::deferred::Slot;
 use super::exchange::Streaming;
 use super::turn::Turn;
 use crate::http::ResponseContext;
+use crate::sync::Arc;
 use crate::time::Tick;
 
 /// Where a connection is in its one line of states.
