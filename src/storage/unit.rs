@@ -18,12 +18,13 @@ use std::time::Duration;
 use super::clock::{Clock, SystemClock};
 use super::fault::{Fault, Outcome};
 use super::health::{Health, LaneHealth};
-use super::lane::{End, Job, Lane, LaneThread, Role};
+use super::lane::{Job, Lane, LaneThread, Role};
 use super::metrics::{Counters, UnitMetrics, count};
 use super::operation::{Operation, Request};
 use super::pending::{Mark, Pending};
+use super::place::{Place, Submission};
 use super::store::{Capabilities, Outcomes, Store};
-use crate::concurrency::{Bounds, Permit, QueueError, RequestQueue, start_thread};
+use crate::concurrency::{Bounds, QueueError, RequestQueue, start_thread};
 use crate::reactor::{self, Sources};
 use crate::time::Span;
 
@@ -52,57 +53,6 @@ impl Default for UnitOptions {
             },
             clock: Arc::new(SystemClock),
         }
-    }
-}
-
-/// Is told what came of an operation, on a thread of the storage unit: it must not wait there.
-pub trait Completion: Send + 'static {
-    /// Whether nobody waits for the outcome any more: an operation that has not begun is not done
-    /// then, and [`complete`](Completion::complete) not called.
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-
-    /// This came of it.
-    fn complete(self: Box<Self>, outcome: Outcome);
-}
-
-/// A closure waits to the end.
-impl<F: FnOnce(Outcome) + Send + 'static> Completion for F {
-    fn complete(self: Box<Self>, outcome: Outcome) {
-        self(outcome);
-    }
-}
-
-/// What became of an operation that was submitted.
-#[derive(Debug)]
-#[must_use = "a place in a queue that is not used is given up"]
-pub enum Submission {
-    /// It is done, or was turned away.
-    Done(Outcome),
-    /// There is a place in a queue for it.
-    Queued(Place),
-}
-
-/// A place in a queue for an operation, which is put there when it is known who is told.
-#[must_use = "dropped, the operation is not done"]
-pub struct Place {
-    permit: Permit<Job>,
-    request: Request,
-    mark: Mark,
-    opened: Arc<Opened>,
-}
-
-impl Place {
-    /// Has the operation done when its turn comes, and `completion` told.
-    pub fn complete_with(self, completion: Box<dyn Completion>) {
-        let mark = self.mark;
-        self.opened.pending.enter(mark);
-        count(&self.opened.counters.accepted);
-        self.permit.push(Job {
-            request: self.request,
-            end: End { completion, mark },
-        });
     }
 }
 
@@ -434,11 +384,5 @@ impl Drop for Shared {
 impl fmt::Debug for StorageUnit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StorageUnit({:?})", self.health())
-    }
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Place({:?})", self.request.operation.key())
     }
 }
