@@ -41,6 +41,9 @@ pub enum Submission {
 }
 
 /// A place in a queue for an operation, which is put there when it is known who is told.
+///
+/// It is to be used before the next operation on its key is submitted: the order is that in which places
+/// are used. The end of the unit waits for it, so whoever has one must not close the unit.
 #[must_use = "dropped, the operation is not done"]
 pub struct Place {
     pub(super) permit: Permit<Job>,
