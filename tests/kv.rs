@@ -114,6 +114,32 @@ fn conditions_compare_revisions() {
         ("GET", "/kv/a", format!("If-Match: {new}"), 200),
         ("GET", "/kv/none", "If-Match: *".to_owned(), 412),
         ("HEAD", "/kv/a", format!("If-None-Match: {new}"), 304),
+        // What must match is compared strongly, what is known already weakly (RFC 9110, 13.1).
+        ("PUT", "/kv/a", format!("If-Match: W/{new}"), 412),
+        ("GET", "/kv/a", format!("If-Match: W/{new}"), 412),
+        ("GET", "/kv/a", format!("If-None-Match: W/{new}"), 304),
+        // Our tag spelled otherwise is another's.
+        ("PUT", "/kv/a", format!("If-Match: \"+{}", &new[1..]), 412),
+        ("PUT", "/kv/a", format!("If-Match: \"0{}", &new[1..]), 412),
+        // Two lines are one list.
+        (
+            "GET",
+            "/kv/a",
+            format!("If-None-Match: {old}\r\nIf-None-Match: {new}"),
+            304,
+        ),
+        (
+            "GET",
+            "/kv/a",
+            format!("If-Match: {old}\r\nIf-Match: {new}"),
+            200,
+        ),
+        (
+            "PUT",
+            "/kv/a",
+            format!("If-Match: {new}\r\nIf-Match: {old}"),
+            400,
+        ),
         ("PUT", "/kv/a", format!("If-Match: {new}"), 204),
         ("DELETE", "/kv/a", "If-Match: *".to_owned(), 204),
     ];
