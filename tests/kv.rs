@@ -267,3 +267,28 @@ fn a_store_that_cannot_be_opened_ends_the_server_with_a_sentence() {
         assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
+
+#[test]
+fn an_address_in_use_ends_the_server_before_it_touches_the_store() {
+    let (server, folder) = server("kv-address");
+    let taken = server.address().to_string();
+    let store = format!("durable:{}", folder.path("other"));
+    for listen in [
+        ["--listen", &taken, "--resp", "127.0.0.1:0"],
+        ["--listen", "127.0.0.1:0", "--resp", &taken],
+    ] {
+        let mut command = Command::new(executable("kv"));
+        let output = command.args(listen).args(["--store", &store]).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(1), "{listen:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("in use") && said.contains(&taken), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    let mut left = std::fs::read_dir(folder.path("")).unwrap();
+    let other = left.find(|it| {
+        let name = it.as_ref().unwrap().file_name();
+        name.to_string_lossy().starts_with("other")
+    });
+    assert!(other.is_none(), "{other:?}");
+}
