@@ -82,7 +82,7 @@
 //! | what the models of threads are built from | `sync.rs`, run by `.ci/loom` |
 //! | threads, and the pool of them | `concurrency/thread.rs`, `concurrency/worker_pool.rs` |
 //! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
-//! | storage: queues, threads, order of a key, reopening | `storage/{unit,lane,pending,health}.rs` |
+//! | storage: queues, threads, order of a key, reopening | `storage/{unit,place,lane,pending,health}.rs` |
 //! | the memory store: what it weighs, what goes when it is full, time to live | `storage/memory/mod.rs` |
 //! | the durable store: one file, one committer | `storage/durable/mod.rs` |
 //! | the store for many writes: a journal and sorted files | `storage/fjall/mod.rs` |

@@ -114,6 +114,32 @@ fn conditions_compare_revisions() {
         ("GET", "/kv/a", format!("If-Match: {new}"), 200),
         ("GET", "/kv/none", "If-Match: *".to_owned(), 412),
         ("HEAD", "/kv/a", format!("If-None-Match: {new}"), 304),
+        // What must match is compared strongly, what is known already weakly (RFC 9110, 13.1).
+        ("PUT", "/kv/a", format!("If-Match: W/{new}"), 412),
+        ("GET", "/kv/a", format!("If-Match: W/{new}"), 412),
+        ("GET", "/kv/a", format!("If-None-Match: W/{new}"), 304),
+        // Our tag spelled otherwise is another's.
+        ("PUT", "/kv/a", format!("If-Match: \"+{}", &new[1..]), 412),
+        ("PUT", "/kv/a", format!("If-Match: \"0{}", &new[1..]), 412),
+        // Two lines are one list.
+        (
+            "GET",
+            "/kv/a",
+            format!("If-None-Match: {old}\r\nIf-None-Match: {new}"),
+            304,
+        ),
+        (
+            "GET",
+            "/kv/a",
+            format!("If-Match: {old}\r\nIf-Match: {new}"),
+            200,
+        ),
+        (
+            "PUT",
+            "/kv/a",
+            format!("If-Match: {new}\r\nIf-Match: {old}"),
+            400,
+        ),
         ("PUT", "/kv/a", format!("If-Match: {new}"), 204),
         ("DELETE", "/kv/a", "If-Match: *".to_owned(), 204),
     ];
@@ -240,4 +266,29 @@ fn a_store_that_cannot_be_opened_ends_the_server_with_a_sentence() {
         assert!(said.contains(sentence) && said.contains(path), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
+}
+
+#[test]
+fn an_address_in_use_ends_the_server_before_it_touches_the_store() {
+    let (server, folder) = server("kv-address");
+    let taken = server.address().to_string();
+    let store = format!("durable:{}", folder.path("other"));
+    for listen in [
+        ["--listen", &taken, "--resp", "127.0.0.1:0"],
+        ["--listen", "127.0.0.1:0", "--resp", &taken],
+    ] {
+        let mut command = Command::new(executable("kv"));
+        let output = command.args(listen).args(["--store", &store]).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(1), "{listen:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("in use") && said.contains(&taken), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    let mut left = std::fs::read_dir(folder.path("")).unwrap();
+    let other = left.find(|it| {
+        let name = it.as_ref().unwrap().file_name();
+        name.to_string_lossy().starts_with("other")
+    });
+    assert!(other.is_none(), "{other:?}");
 }

@@ -154,7 +154,8 @@ fn end_of(prefix: &[u8]) -> Option<Bytes> {
 
 /// What must hold for a write (RFC 9110, 13.1.1 and 13.1.2).
 fn condition(request: &Request<'_>) -> Result<Condition, Problem> {
-    match (tag(request, "If-Match")?, tag(request, "If-None-Match")?) {
+    let Tags { must_match, has } = tags(request)?;
+    match (must_match, has) {
         (None, None) => Ok(Condition::Any),
         (None, Some(Tag::Any)) => Ok(Condition::Absent),
         (Some(Tag::Any), None) => Ok(Condition::Present),
@@ -173,19 +174,31 @@ fn condition(request: &Request<'_>) -> Result<Condition, Problem> {
     }
 }
 
+/// A version that must match is not named by a weak tag; one that is known already is (RFC 9110, 8.8.3.2).
 fn tags(request: &Request<'_>) -> Result<Tags, Problem> {
     Ok(Tags {
-        must_match: tag(request, "If-Match")?,
-        has: tag(request, "If-None-Match")?,
+        must_match: tag(request, "If-Match", Compare::Strongly)?,
+        has: tag(request, "If-None-Match", Compare::Weakly)?,
     })
 }
 
-fn tag(request: &Request<'_>, name: &str) -> Result<Option<Tag>, Problem> {
-    let Some(value) = request.field(name) else {
-        return Ok(None);
-    };
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Compare {
+    Strongly,
+    Weakly,
+}
+
+/// The tags of all fields called `name`: more than one line is one list (RFC 9110, 5.3).
+fn tag(request: &Request<'_>, name: &str, how: Compare) -> Result<Option<Tag>, Problem> {
     let bad = || Problem::bad("bad_tag", "An entity tag is a number between quotes, or *.");
-    let text = std::str::from_utf8(value).map_err(|_| bad())?.trim();
+    let fields = request.fields();
+    let lines = fields.filter(|(other, _)| other.eq_ignore_ascii_case(name));
+    let lines: Vec<&[u8]> = lines.map(|(_, value)| value).collect();
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let text = lines.join(&b',');
+    let text = std::str::from_utf8(&text).map_err(|_| bad())?.trim();
     if text == "*" {
         return Ok(Some(Tag::Any));
     }
@@ -195,10 +208,18 @@ fn tag(request: &Request<'_>, name: &str) -> Result<Option<Tag>, Problem> {
         let inner = strong
             .strip_prefix('"')
             .and_then(|rest| rest.strip_suffix('"'));
-        // Another's tag is no mistake; it is just not that of any value here.
-        revisions.extend(inner.ok_or_else(bad)?.parse::<Revision>().ok());
+        let inner = inner.ok_or_else(bad)?;
+        if how == Compare::Weakly || strong == tag {
+            revisions.extend(revision(inner));
+        }
     }
     Ok(Some(Tag::Revisions(revisions)))
+}
+
+/// Another's tag is no mistake; it is just not that of any value here. Nor is ours, spelled otherwise.
+fn revision(tag: &str) -> Option<Revision> {
+    let revision: Revision = tag.parse().ok()?;
+    (revision.to_string() == tag).then_some(revision)
 }
 
 /// Any octets from a percent-encoded text.

@@ -72,6 +72,10 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     if example.is_demo() {
         choice.for_a_demonstration();
     }
+    // Before the store: an address that is in use leaves no file behind, nor one half repaired.
+    let server = flags.apply(Server::bind(example.listen)?.body_bytes_max(VALUE_MAX));
+    let listening = server.local_address();
+    let resp = resp.map(RespServer::bind).transpose()?;
     let unit = choice.open(UnitOptions::default())?;
     let mut event_loop = EventLoop::new()?;
     unit.maintain_on(&mut event_loop)?;
@@ -81,13 +85,11 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
         patience: flags.handler_limit(),
         counters: Arc::default(),
     };
-    let server = flags.apply(Server::bind(example.listen)?.body_bytes_max(VALUE_MAX));
-    let listening = server.local_address();
     let counters = Arc::clone(&kv.counters);
     let count = flags.attach(server, &mut event_loop, move || kv.clone(), || None)?;
     show(count, &counters, &mut event_loop)?;
-    if let Some(address) = resp {
-        RespServer::bind(address)?.attach(&mut event_loop, unit.clone())?;
+    if let Some(server) = resp {
+        server.attach(&mut event_loop, unit.clone())?;
     }
     event_loop.drain_on_signals([Signal::TERM, Signal::INT], flags.drain_limit())?;
     example.begin(listening, demo::demo);

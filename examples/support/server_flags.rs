@@ -59,7 +59,8 @@ impl ServerFlags {
   --head-limit BYTES    of a request head (default 16384)
   --target-limit BYTES  of a request target (default 8192)
   --field-limit N       fields of a request (default 100)
-  --body-limit BYTES    of a request body (default 1048576 if it is collected, none in pieces)
+  --body-limit BYTES    of a request body (default 1048576 if it is collected, none in pieces; of kv
+                        16777216)
   --max-connections N   at one time (default half of the descriptors)
   --model MODEL         who calls the service: single, the loop (default), or half-sync, worker
                         threads that may block (default with --workers or --queue)

@@ -1,7 +1,7 @@
 //! An outcome as the answer to a request: where a storage unit meets a service.
 
 use super::fault::Outcome;
-use super::unit::{Completion, Place};
+use super::place::{Completion, Place};
 use crate::http::Response;
 use crate::service::Deferred;
 

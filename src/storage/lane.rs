@@ -19,9 +19,10 @@ use super::health::{Health, LaneHealth};
 use super::metrics::{add, count, subtract};
 use super::operation::Request;
 use super::pending::Mark;
+use super::place::Completion;
 use super::store::{Outcomes, Session};
-use super::unit::{Completion, Opened};
-use crate::concurrency::{Popped, RequestQueue};
+use super::unit::Opened;
+use crate::concurrency::{Bounds, Popped, RequestQueue};
 use crate::reactor::discard;
 use crate::time::{Span, Tick};
 
@@ -47,11 +48,28 @@ pub(super) struct End {
     pub mark: Mark,
 }
 
-/// What the threads and the callers of one lane share.
+/// What one thread and its callers share.
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
     pub queue: RequestQueue<Job>,
     pub health: Arc<LaneHealth>,
+}
+
+impl Lane {
+    pub fn new(queue: Bounds) -> Lane {
+        Lane {
+            queue: RequestQueue::new(queue),
+            health: Arc::new(LaneHealth::new()),
+        }
+    }
+
+    /// For one more thread that takes from the same queue, and may be well when this one is not.
+    pub fn beside(&self) -> Lane {
+        Lane {
+            queue: self.queue.clone(),
+            health: Arc::new(LaneHealth::new()),
+        }
+    }
 }
 
 /// Which sessions a thread asks its store for.
@@ -143,7 +161,7 @@ impl LaneThread {
     fn sift(&mut self, jobs: &mut Vec<Job>) {
         let now = self.opened.clock.now();
         let is_late = |job: &Job| job.request.deadline < now;
-        let is_over = |job: &mut Job| is_late(job) || job.end.completion.is_cancelled();
+        let is_over = |job: &mut Job| is_late(job) || job.end.is_cancelled();
         for job in jobs.extract_if(.., is_over) {
             match is_late(&job) {
                 true => {
@@ -153,6 +171,7 @@ impl LaneThread {
                 false => {
                     count(&self.opened.counters.cancelled);
                     self.opened.pending.leave(job.end.mark);
+                    guarded(|| drop(job.end.completion));
                 }
             }
         }
@@ -313,10 +332,23 @@ impl LaneThread {
 
     fn complete(&self, end: End, outcome: Outcome) {
         self.opened.pending.leave(end.mark);
-        let completion = end.completion;
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| completion.complete(outcome))) {
-            tracing::error!(target: "trine::storage", "completion panicked");
-            discard(payload);
-        }
+        guarded(|| end.completion.complete(outcome));
     }
+}
+
+impl End {
+    /// One that cannot say is waited for.
+    fn is_cancelled(&self) -> bool {
+        guarded(|| self.completion.is_cancelled()).unwrap_or(false)
+    }
+}
+
+/// Calls what others wrote. A panic must not end the thread: the writes of a lane wait for the reads
+/// that a reader has taken, and so would for ever.
+fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
+    let called = catch_unwind(AssertUnwindSafe(call));
+    called
+        .inspect_err(|_| tracing::error!(target: "trine::storage", "completion panicked"))
+        .map_err(discard)
+        .ok()
 }

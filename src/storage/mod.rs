@@ -56,7 +56,7 @@
 //! | what embedded engines share | `storage/envelope.rs`, `storage/rows.rs` |
 //! | the suite that every store passes (feature `testing`) | `storage/conformance/mod.rs` |
 //! | Redis Cluster as a store (feature `redis`) | `storage/redis_cluster/mod.rs` |
-//! | queues, threads, order per key | `storage/unit.rs`, `storage/lane.rs`, `storage/pending.rs` |
+//! | queues, threads, order per key | `storage/unit.rs`, `storage/place.rs`, `storage/lane.rs`, `storage/pending.rs` |
 
 mod answering;
 mod clock;
@@ -68,6 +68,7 @@ mod lane;
 mod metrics;
 mod operation;
 mod pending;
+mod place;
 #[cfg(feature = "redis")]
 pub mod redis_cluster;
 mod store;
@@ -97,7 +98,8 @@ pub use open_error::OpenError;
 pub use operation::{
     Condition, Durability, Entry, Operation, Page, Reply, Request, Revision, Written,
 };
+pub use place::{Completion, Place, Submission};
 #[cfg(feature = "redis")]
 pub use redis_cluster::{ClusterOptions, RedisCluster};
 pub use store::{Atomic, Capabilities, InPlace, Outcomes, Session, Store};
-pub use unit::{Completion, Place, StorageUnit, Submission, UnitOptions};
+pub use unit::{StorageUnit, UnitOptions};

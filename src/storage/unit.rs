@@ -11,19 +11,20 @@
 use std::fmt;
 use std::io;
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::clock::{Clock, SystemClock};
 use super::fault::{Fault, Outcome};
-use super::health::{Health, LaneHealth};
-use super::lane::{End, Job, Lane, LaneThread, Role};
+use super::health::Health;
+use super::lane::{Job, Lane, LaneThread, Role};
 use super::metrics::{Counters, UnitMetrics, count};
 use super::operation::{Operation, Request};
 use super::pending::{Mark, Pending};
+use super::place::{Place, Submission};
 use super::store::{Capabilities, Outcomes, Store};
-use crate::concurrency::{Bounds, Permit, QueueError, RequestQueue, start_thread};
+use crate::concurrency::{Bounds, QueueError, RequestQueue, start_thread};
 use crate::reactor::{self, Sources};
 use crate::time::Span;
 
@@ -55,57 +56,6 @@ impl Default for UnitOptions {
     }
 }
 
-/// Is told what came of an operation, on a thread of the storage unit: it must not wait there.
-pub trait Completion: Send + 'static {
-    /// Whether nobody waits for the outcome any more: an operation that has not begun is not done
-    /// then, and [`complete`](Completion::complete) not called.
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-
-    /// This came of it.
-    fn complete(self: Box<Self>, outcome: Outcome);
-}
-
-/// A closure waits to the end.
-impl<F: FnOnce(Outcome) + Send + 'static> Completion for F {
-    fn complete(self: Box<Self>, outcome: Outcome) {
-        self(outcome);
-    }
-}
-
-/// What became of an operation that was submitted.
-#[derive(Debug)]
-#[must_use = "a place in a queue that is not used is given up"]
-pub enum Submission {
-    /// It is done, or was turned away.
-    Done(Outcome),
-    /// There is a place in a queue for it.
-    Queued(Place),
-}
-
-/// A place in a queue for an operation, which is put there when it is known who is told.
-#[must_use = "dropped, the operation is not done"]
-pub struct Place {
-    permit: Permit<Job>,
-    request: Request,
-    mark: Mark,
-    opened: Arc<Opened>,
-}
-
-impl Place {
-    /// Has the operation done when its turn comes, and `completion` told.
-    pub fn complete_with(self, completion: Box<dyn Completion>) {
-        let mark = self.mark;
-        self.opened.pending.enter(mark);
-        count(&self.opened.counters.accepted);
-        self.permit.push(Job {
-            request: self.request,
-            end: End { completion, mark },
-        });
-    }
-}
-
 /// A store that was opened, and what serves it.
 pub(super) struct Opened {
     pub store: Box<dyn Store>,
@@ -114,8 +64,8 @@ pub(super) struct Opened {
     pub pending: Pending,
     pub counters: Counters,
     lanes: Vec<Lane>,
-    /// None when reads go to the lanes.
-    readers: Option<Lane>,
+    /// One for each thread, all with the same queue; none when reads go to the lanes.
+    readers: Vec<Lane>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -165,7 +115,7 @@ impl StorageUnit {
         start_thread("storage-open".to_owned(), move || {
             let opened = open().map_err(|error| error.to_string());
             let Some(shared) = shared.upgrade() else {
-                return; // nobody wants it any more
+                return opened.map_or((), close_unused); // nobody wants it any more
             };
             let begun = opened.and_then(|store| {
                 let begun = shared.begin(store, options);
@@ -301,14 +251,16 @@ impl StorageUnit {
         Ok(())
     }
 
-    /// Does what is queued, lets nothing in any more, and closes the store.
+    /// Does what is queued, lets nothing in any more, and closes the store. Not for a completion,
+    /// which would wait for itself; there a clone is dropped.
     ///
     /// # Errors
     ///
     /// What the store says of it. [`Fault::Refused`] when somebody else has a clone: the store is
     /// closed when that is gone, and what comes of it is only logged.
     pub fn close(self) -> Result<(), Fault> {
-        self.shared.stop();
+        let threads = self.shared.stop();
+        join(threads);
         match Arc::into_inner(self.shared) {
             Some(mut shared) => shared.finish(),
             None => Err(Fault::Refused("somebody else still has the storage unit")),
@@ -321,7 +273,7 @@ impl Opened {
     fn way(&self, operation: &Operation) -> (&RequestQueue<Job>, Mark) {
         let key = operation.key();
         let lane = || &self.lanes[usize::from(self.store.lane(key)) % self.lanes.len()].queue;
-        match (operation, &self.readers) {
+        match (operation, self.readers.first()) {
             (Operation::Get { .. }, Some(readers)) if !self.pending.has_write(key) => {
                 (&readers.queue, self.pending.read(key))
             }
@@ -339,50 +291,35 @@ impl Shared {
             Some(_) => (0, 0),
             None => (capabilities.lanes.max(1), capabilities.readers),
         };
-        let lane = || Lane {
-            queue: RequestQueue::new(options.queue),
-            health: Arc::new(LaneHealth::new()),
-        };
+        let lanes: Vec<Lane> = (0..threads.0).map(|_| Lane::new(options.queue)).collect();
+        let reads = Lane::new(options.queue);
+        let readers = (0..threads.1).map(|_| reads.beside()).collect();
         let opened = Arc::new(Opened {
             store,
             capabilities,
             pending: Pending::new(),
             counters: Counters::default(),
-            lanes: (0..threads.0).map(|_| lane()).collect(),
-            readers: (threads.1 > 0).then(lane),
+            lanes,
+            readers,
             clock: Arc::clone(&options.clock),
             options,
         });
+        let mut started = self.lock();
+        if self.closed.get().is_some() {
+            drop(started);
+            return Ok(close_last(Some(opened)).unwrap_or_else(not_closed));
+        }
         for (number, lane) in (0..).zip(&opened.lanes) {
             let role = Role::Writer { lane: number };
-            self.start_lane(format!("store-lane-{number}"), &opened, lane, role)?;
+            let name = format!("store-lane-{number}");
+            started.push(start_lane(name, &opened, lane, role)?);
         }
-        for (number, lane) in (0..threads.1).zip(opened.readers.iter().cycle()) {
-            self.start_lane(format!("store-read-{number}"), &opened, lane, Role::Reader)?;
+        for (number, lane) in (0..).zip(&opened.readers) {
+            let name = format!("store-read-{number}");
+            started.push(start_lane(name, &opened, lane, Role::Reader)?);
         }
         let _ = self.opened.set(opened); // it was empty: opened once
         Ok(())
-    }
-
-    fn start_lane(
-        &self,
-        name: String,
-        opened: &Arc<Opened>,
-        lane: &Lane,
-        role: Role,
-    ) -> io::Result<()> {
-        let thread = LaneThread::new(Arc::clone(opened), lane.clone(), role);
-        match start_thread(name, move || thread.run()) {
-            Ok(handle) => {
-                let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-                threads.push(handle);
-                Ok(())
-            }
-            Err(error) => {
-                close(opened); // those that have begun end
-                Err(error)
-            }
-        }
     }
 
     fn not_open(&self) -> Fault {
@@ -395,25 +332,36 @@ impl Shared {
         }
     }
 
-    /// Ends the threads when they have done what is queued.
-    fn stop(&self) {
+    /// Lets nothing in any more. Gives the threads, which end when they have done what is queued.
+    fn stop(&self) -> Vec<JoinHandle<()>> {
+        let mut threads = self.lock();
+        let _ = self.closed.set("it was closed".to_owned()); // the first reason counts
         if let Some(opened) = self.opened.get() {
             close(opened);
         }
-        let threads =
-            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        // The last clone may go with a completion, on a thread that cannot wait for itself.
-        let own = thread::current().id();
-        for thread in threads.into_iter().filter(|it| it.thread().id() != own) {
-            let _ = thread.join(); // it catches panics
-        }
+        std::mem::take(&mut *threads)
     }
 
     /// Closes the store, if nobody has it any more.
     fn finish(&mut self) -> Result<(), Fault> {
-        let opened = self.opened.take().and_then(Arc::into_inner);
-        opened.map_or(Ok(()), |opened| opened.store.close())
+        close_last(self.opened.take())
     }
+
+    /// Held while the threads are started: a unit is stopped before that or after it.
+    fn lock(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn start_lane(
+    name: String,
+    opened: &Arc<Opened>,
+    lane: &Lane,
+    role: Role,
+) -> io::Result<JoinHandle<()>> {
+    let thread = LaneThread::new(Arc::clone(opened), lane.clone(), role);
+    let started = start_thread(name, move || thread.run());
+    started.inspect_err(|_| close(opened)) // those that have begun end
 }
 
 fn close(opened: &Opened) {
@@ -422,11 +370,42 @@ fn close(opened: &Opened) {
     }
 }
 
+fn close_last(opened: Option<Arc<Opened>>) -> Result<(), Fault> {
+    let opened = opened.and_then(Arc::into_inner);
+    opened.map_or(Ok(()), |opened| opened.store.close())
+}
+
+/// A store that was opened for nobody.
+fn close_unused(store: Box<dyn Store>) {
+    store.close().unwrap_or_else(not_closed);
+}
+
+fn not_closed(fault: Fault) {
+    tracing::error!(target: "trine::storage", %fault, "store not closed");
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        let _ = thread.join(); // it catches panics
+    }
+}
+
 impl Drop for Shared {
+    /// The last clone may go with a completion, on a thread of the unit. That cannot wait for itself,
+    /// nor for a thread that waits for it: so another one does.
     fn drop(&mut self) {
-        self.stop();
-        if let Err(fault) = self.finish() {
-            tracing::error!(target: "trine::storage", %fault, "store not closed");
+        let (threads, opened) = (self.stop(), self.opened.take());
+        let own = thread::current().id();
+        let is_own = threads.iter().any(|it| it.thread().id() == own);
+        let end = move || {
+            join(threads);
+            close_last(opened).unwrap_or_else(not_closed);
+        };
+        if !is_own {
+            return end();
+        }
+        if let Err(error) = start_thread("storage-close".to_owned(), end) {
+            tracing::error!(target: "trine::storage", %error, "store not closed");
         }
     }
 }
@@ -434,11 +413,5 @@ impl Drop for Shared {
 impl fmt::Debug for StorageUnit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StorageUnit({:?})", self.health())
-    }
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Place({:?})", self.request.operation.key())
     }
 }
