@@ -9,7 +9,7 @@
 //! | `durable` | (default) the durable store on an embedded database, for [`storage`](crate::storage) | the crates `redb` and `crc32c` |
 //! | `fjall` | a second durable store, for many writes | the crate `fjall` with a tree of its own |
 //! | `redis` | Redis Cluster as a store | the crate `redis` with a tree of its own |
-//! | `testing` | the suite that every store must pass | nothing |
+//! | `testing` | `testing`: a simulated machine, to test services under virtual time and faults; the suite that every store must pass | a branch in each call of a socket |
 //!
 //! ```toml
 //! trine = { version = "0.1", features = ["http-types"] }

@@ -43,6 +43,7 @@
 //! | units | [`service`] (the logic unit), [`storage`] (the storage unit) | disk, threads of its own |
 //! | concurrency | [`concurrency`] (the request queue) | threads |
 //! | ends | [`server`] (the I/O unit) | sockets, by the reactor |
+//! | roles | `testing` (a simulated machine; feature `testing`) | memory |
 //!
 //! The loop knows no HTTP; the connection knows no socket; the service knows neither.
 //!
@@ -53,6 +54,7 @@
 //! | the loop's turn: wait, control, I/O by class, deadlines, leftovers | `reactor/event_loop.rs` |
 //! | how one event reaches its source, panics | `reactor/dispatch.rs`; the table: `reactor/core.rs`; a turn's phases: `reactor/phases.rs` |
 //! | epoll and the timerfd | `reactor/demultiplexer.rs`; the seam to a virtual machine: `reactor/kernel.rs` |
+//! | the simulated machine: clock, network, faults | `reactor/simulated/`; its face: `testing/` |
 //! | the clock | `reactor/clock.rs` |
 //! | signals, the self-pipe | `reactor/signals.rs` |
 //! | wake-ups from threads; the bounded inbox | `reactor/waker.rs`, `reactor/inbox.rs` |
@@ -105,6 +107,9 @@ pub mod concurrency;
 pub mod storage;
 
 pub mod server;
+
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub mod features;
 

@@ -167,12 +167,23 @@ impl Base {
             return Err(io::Error::other(what));
         }
         self.kernel.register(fd, token, watch)?;
-        let number = fd.as_raw_fd() as usize; // never negative
+        self.note_watcher(fd.as_raw_fd() as usize, token); // never negative
+        Ok(())
+    }
+
+    /// As [`watch`](Base::watch), for a socket of a simulated machine.
+    #[cfg(feature = "testing")]
+    pub(super) fn watch_simulated(&mut self, number: u32, token: Token) -> io::Result<()> {
+        self.kernel.register_simulated(number, token)?;
+        self.note_watcher(number as usize, token);
+        Ok(())
+    }
+
+    fn note_watcher(&mut self, number: usize, token: Token) {
         if number >= self.watchers.len() {
             self.watchers.resize(number + 1, u32::MAX);
         }
         self.watchers[number] = token.index();
-        Ok(())
     }
 
     pub(super) fn unwatch(&mut self, watched: Watched, token: Token) {

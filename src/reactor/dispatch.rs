@@ -31,6 +31,8 @@ impl<S: 'static> Core<S> {
         };
         let mut source = slot.source.take()?;
         self.base.metrics.events += 1;
+        #[cfg(feature = "testing")]
+        self.witness_dispatch(token, event);
         let sampled = self.base.metrics.events.is_multiple_of(SAMPLE_EVERY);
         let began = if sampled { self.base.kernel.nanos() } else { 0 };
         let mut cx = Context { core: self, token };
@@ -50,6 +52,8 @@ impl<S: 'static> Core<S> {
         }
         let next = match next {
             Ok(next) => {
+                #[cfg(feature = "testing")]
+                self.witness_answer(token, next);
                 self.park(token, source, next);
                 if cfg!(debug_assertions) && next == Next::Wait && is_readable(event) {
                     self.check_drained(token, name);

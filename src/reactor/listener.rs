@@ -178,7 +178,7 @@ impl<A> Listener<A> {
 
 impl<S: 'static, A: Acceptor<S>> EventSource<S> for Listener<A> {
     fn register(&mut self, registry: &mut Registry<'_>) -> io::Result<()> {
-        registry.readable_descriptor(&self.socket)
+        registry.listener(&self.socket)
     }
 
     fn handle(&mut self, event: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {

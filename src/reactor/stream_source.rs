@@ -372,7 +372,7 @@ impl<S: 'static> StreamSource<S> {
 
 impl<S: 'static> EventSource<S> for StreamSource<S> {
     fn register(&mut self, registry: &mut Registry<'_>) -> io::Result<()> {
-        registry.descriptor(&self.stream)
+        registry.stream(&self.stream)
     }
 
     fn handle(&mut self, event: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {

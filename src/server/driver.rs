@@ -338,7 +338,7 @@ fn promise<S: 'static>(cx: &Context<'_, S>) -> Box<dyn Wake> {
 
 impl<S: 'static, V: Service<S>> EventSource<S> for Driver<S, V> {
     fn register(&mut self, registry: &mut Registry<'_>) -> io::Result<()> {
-        registry.descriptor(&self.stream)
+        registry.stream(&self.stream)
     }
 
     #[inline]
