@@ -77,10 +77,10 @@ impl Answer {
             let mut octets = message[head.len()..].to_vec();
             let mut decoder = BodyDecoder::of_response(head.framing());
             if decoder.feed(&mut octets, &limits)? == Progress::Partial {
-                if !has_ended {
+                // One that breaks off is not whole either.
+                if !has_ended || decoder.handle_close().is_err() {
                     return Ok(None);
                 }
-                decoder.handle_close()?;
             }
             let len = head.len() + decoder.consumed();
             octets.truncate(decoder.decoded());
