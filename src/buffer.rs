@@ -170,12 +170,9 @@ const MIN_CAPACITY: usize = 256;
 /// and [`give`](BufferPool::give) are O(1); only the first use of a buffer allocates.
 #[derive(Debug)]
 pub struct BufferPool {
-    #[expect(clippy::vec_box, reason = "the boxes move in and out as they are")]
-    spare: Vec<Box<Buffer>>,
+    spare: Spare<Buffer>,
     /// In bytes, for each new buffer.
     capacity: usize,
-    /// Buffers kept at most; further ones go back to the allocator.
-    spare_max: usize,
 }
 
 impl BufferPool {
@@ -183,9 +180,8 @@ impl BufferPool {
     #[must_use]
     pub fn new(capacity: usize, spare_max: usize) -> BufferPool {
         BufferPool {
-            spare: Vec::new(),
+            spare: Spare::new(spare_max),
             capacity,
-            spare_max,
         }
     }
 
@@ -194,7 +190,7 @@ impl BufferPool {
     #[must_use]
     pub fn take(&mut self) -> Box<Buffer> {
         self.spare
-            .pop()
+            .take()
             .unwrap_or_else(|| Box::new(Buffer::with_capacity(self.capacity)))
     }
 
@@ -202,9 +198,9 @@ impl BufferPool {
     /// to the allocator, so one large request does not stay in memory for ever.
     #[inline]
     pub fn give(&mut self, mut buffer: Box<Buffer>) {
-        if buffer.capacity() == self.capacity && self.spare.len() < self.spare_max {
+        if buffer.capacity() == self.capacity {
             buffer.clear();
-            self.spare.push(buffer);
+            self.spare.give(buffer);
         }
     }
 
@@ -212,6 +208,63 @@ impl BufferPool {
     #[must_use]
     pub fn spare(&self) -> usize {
         self.spare.len()
+    }
+}
+
+/// A bounded stack of boxes nobody needs.
+///
+/// Nearly always the one given last is taken before another is given. So the top has a place of its
+/// own, and the stack below it is seldom touched.
+#[derive(Debug)]
+pub(crate) struct Spare<T> {
+    top: Option<Box<T>>,
+    below: Vec<Box<T>>,
+    /// Boxes kept at most; further ones go back to the allocator.
+    max: usize,
+}
+
+impl<T> Spare<T> {
+    pub(crate) fn new(max: usize) -> Spare<T> {
+        Spare {
+            top: None,
+            below: Vec::new(),
+            max,
+        }
+    }
+
+    /// The one given last.
+    #[inline(always)]
+    pub(crate) fn take(&mut self) -> Option<Box<T>> {
+        match self.top.take() {
+            Some(top) => Some(top),
+            None => self.take_below(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_below(&mut self) -> Option<Box<T>> {
+        self.below.pop()
+    }
+
+    #[inline(always)]
+    pub(crate) fn give(&mut self, spare: Box<T>) {
+        match self.top {
+            None if self.max > 0 => self.top = Some(spare),
+            _ => self.give_below(spare),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_below(&mut self, spare: Box<T>) {
+        if self.len() < self.max {
+            self.below.extend(self.top.replace(spare));
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.below.len() + usize::from(self.top.is_some())
     }
 }
 

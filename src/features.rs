@@ -6,9 +6,9 @@
 //! | feature | adds | costs |
 //! |---|---|---|
 //! | `http-types` | conversions between [`Request`](crate::Request), [`Response`](crate::Response), [`Method`](crate::http::Method), [`Status`](crate::http::Status), [`Version`](crate::http::Version) and the types of the `http` crate | the crate `http` |
-//! | `durable` | (default) the durable store on an embedded database, for [`storage`](crate::storage) | the crates `redb` and `crc32c` |
-//! | `fjall` | a second durable store, for many writes | the crate `fjall` with a tree of its own |
-//! | `redis` | Redis Cluster as a store | the crate `redis` with a tree of its own |
+//! | `durable` | (default) `storage::durable`: a store on an embedded database, in one file | the crates `redb` and `crc32c` |
+//! | `fjall` | `storage::fjall`: a second durable store, for many writes, in a folder | the crate `fjall` with a tree of its own, threads of the engine |
+//! | `redis` | Redis Cluster as a [store](crate::storage) for data that outgrow one machine: not consistent under failover, and says so | the crates `redis` (with a tree of its own, ICU by way of URLs) and `crc32c` |
 //! | `testing` | `testing`: a simulated machine, to test services under virtual time and faults; the suite that every store must pass | a branch in each call of a socket |
 //!
 //! ```toml

@@ -41,7 +41,7 @@
 //! | protocol | [`http`] (parsers, bodies, encoder), [`connection`] (sans-I/O server side) | memory |
 //! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups) | epoll, clock, timerfd, signals, eventfd |
 //! | units | [`service`] (the logic unit), [`storage`] (the storage unit) | disk, threads of its own |
-//! | concurrency | [`concurrency`] (the request queue) | threads |
+//! | concurrency | [`concurrency`] (request queue, worker pool, half-sync/half-async) | threads |
 //! | ends | [`server`] (the I/O unit) | sockets, by the reactor |
 //! | roles | `testing` (a simulated machine; feature `testing`) | memory |
 //!
@@ -57,7 +57,7 @@
 //! | the simulated machine: clock, network, faults | `reactor/simulated/`; its face: `testing/` |
 //! | the clock | `reactor/clock.rs` |
 //! | signals, the self-pipe | `reactor/signals.rs` |
-//! | wake-ups from threads; the bounded inbox | `reactor/waker.rs`, `reactor/inbox.rs` |
+//! | wake-ups from threads, and when they cost a system call; the bounded inbox | `reactor/waker.rs`, `reactor/bell.rs`; `reactor/inbox.rs` |
 //! | accepting: limits, descriptors run out | `reactor/accept.rs` (states), `reactor/listener.rs` |
 //! | TCP and Unix streams for other protocols | `reactor/stream.rs`, `reactor/stream_source.rs`, `reactor/stream_host.rs` |
 //! | datagrams, children, any descriptor, periodic and wall-clock timers | `reactor/{datagram,child,descriptor,schedule}.rs` |
@@ -70,16 +70,22 @@
 //! | states and deadlines of a connection | `connection/state.rs`, `connection/config.rs` |
 //! | bodies in pieces: what is asked when, marks, ends | `connection/streaming.rs`, `connection/exchange.rs` |
 //! | how and why connections end | `connection/ending.rs`, `connection/close_reason.rs` |
-//! | answers from other threads | `connection/deferred.rs` |
+//! | answers from other threads; those of workers | `connection/deferred.rs`, `connection/detached.rs` |
 //! | sockets moved for a connection | `server/driver.rs` |
 //! | the service called, panics caught | `server/unit.rs` |
 //! | vectors in the parser | `http/block.rs` |
 //! | the request queue | `concurrency/request_queue.rs` |
-//! | threads | `concurrency/thread.rs` |
+//! | the same service on threads that may wait | `concurrency/half_sync_half_async.rs` |
+//! | what the models of threads are built from | `sync.rs`, run by `.ci/loom` |
+//! | threads, and the pool of them | `concurrency/thread.rs`, `concurrency/worker_pool.rs` |
 //! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
 //! | storage: queues, threads, order of a key, reopening | `storage/{unit,lane,pending,health}.rs` |
+//! | the memory store: what it weighs, what goes when it is full, time to live | `storage/memory/mod.rs` |
 //! | the durable store: one file, one committer | `storage/durable/mod.rs` |
+//! | the store for many writes: a journal and sorted files | `storage/fjall/mod.rs` |
+//! | the suite that every store passes | `storage/conformance/mod.rs` |
 //! | the checksum around each stored value; expiry, conditions, pages | `storage/envelope.rs`, `storage/rows.rs` |
+//! | storage: Redis Cluster, and what an answer of it is worth | `storage/redis_cluster/mod.rs` |
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");

@@ -28,8 +28,8 @@ pub use crate::connection::{Answered, Deferred, Flow, FlowError, Reply, Wake};
 pub trait Service<S = ()>: 'static {
     /// Answers `request` through `reply`, now or later.
     ///
-    /// It runs on the loop's thread, so it must not wait; what takes long defers. Should it
-    /// panic, the client gets 500 and its connection ends, no other.
+    /// It runs on the loop's thread, so it must not wait; what takes long defers, or the service runs on
+    /// worker threads. Should it panic, the client gets 500 and its connection ends, no other.
     fn call(&mut self, request: &Request<'_>, reply: Reply<'_>, state: &mut S) -> Answered;
 
     /// Asked first, with the head of each request and before its body is read: gives an

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use trine::concurrency::WorkerOptions;
 use trine::connection::{CloseReason, Config, Rate};
 use trine::time::Span;
 
@@ -128,6 +129,7 @@ fn the_defaults_in_the_documents_are_those_of_the_code() {
     let Config {
         deadlines, limits, ..
     } = &config;
+    let queue = WorkerOptions::default().queue;
     let span = |span: Span| format!("{:?}", Duration::from(span)).replace('s', " s");
     let rate = |rate: Rate| {
         let bytes = grouped(rate.bytes_min.into());
@@ -149,6 +151,8 @@ fn the_defaults_in_the_documents_are_those_of_the_code() {
         size(limits.trailer_bytes_max.into()),
         limits.fields_max.to_string(),
         grouped(config.requests_per_connection_max.into()),
+        grouped(queue.items_max as u64),
+        size(queue.bytes_max as u64),
     ];
     for name in ["README.md", "SECURITY.md"] {
         let rows = document(name);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Longer than the limit that a demonstration gives itself, for a busy machine.
 const LIMIT: Duration = Duration::from_secs(15);
 
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 10] = [
     "drain",
     "hello",
     "httpbin",
@@ -19,6 +19,7 @@ const EXAMPLES: [&str; 9] = [
     "three_in_one",
     "timeouts",
     "udp_timers",
+    "workers",
 ];
 
 /// The executable of an example: `cargo test` puts it beside the folder of this test.
@@ -47,18 +48,29 @@ fn run(name: &str, arguments: &[&str]) -> Output {
     child.wait_with_output().unwrap()
 }
 
+/// Runs an example that is to end well.
+fn shows(name: &str, arguments: &[&str]) {
+    let output = run(name, arguments);
+    assert!(
+        output.status.success(),
+        "{name} {arguments:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 #[test]
 fn every_example_shows_what_it_claims() {
     for name in EXAMPLES {
-        let output = run(name, &["--demo"]);
-        assert!(
-            output.status.success(),
-            "{name}: {}\n{}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        shows(name, &["--demo"]);
     }
+}
+
+#[test]
+fn the_server_for_testers_is_the_same_on_workers() {
+    shows("httpbin", &["--demo", "--model", "half-sync"]);
+    shows("httpbin", &["--demo", "--workers", "1", "--queue", "1"]);
 }
 
 #[test]
@@ -85,6 +97,10 @@ fn a_mistake_on_the_command_line_is_one_line_and_exit_code_2() {
         &["--idle-timeout", "soon"],
         &["--field-limit", "70000"],
         &["--body-limit", "-1"],
+        &["--workers", "0"],
+        &["--queue", "many"],
+        &["--model", "double"],
+        &["--workers", "2", "--model", "single"],
     ] {
         let output = run("httpbin", arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -233,3 +233,49 @@ fn an_inbox_that_its_own_callback_removes_says_nothing_more() {
     events.run(&mut heard).unwrap(); // ends, for no source is left
     assert_eq!(heard, 1);
 }
+
+#[test]
+fn a_loop_that_is_awake_is_woken_without_a_system_call() {
+    let mut events = EventLoop::<u32>::new().unwrap();
+    let inbox = |heard: &mut u32, _: Mail<u32>, _: &mut Context<'_, u32>| *heard += 1;
+    let senders: Vec<_> = (0..100).map(|_| events.inbox(8, inbox).unwrap()).collect();
+    let mut heard = 0;
+    let _ = events.turn_now(&mut heard).unwrap();
+    let sending = thread::spawn(move || {
+        senders
+            .iter()
+            .for_each(|sender| sender.try_send(1).unwrap());
+        senders
+    });
+    let senders = sending.join().unwrap();
+    let _ = events.turn(&mut heard).unwrap(); // it did not sleep between the turns
+    assert_eq!((heard, senders.len()), (100, 100));
+    assert_eq!(events.metrics().wakeups, 1);
+    assert_eq!(events.metrics().eventfd_writes, 0);
+}
+
+#[test]
+fn a_storm_of_messages_writes_the_eventfd_once_a_sleep_and_loses_none() {
+    const THREADS: usize = 8;
+    let (mut events, sender) = with_inbox(1_024);
+    let threads: Vec<_> = (0..THREADS)
+        .map(|_| {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                let sent = (0..25_000).filter(|number| sender.try_send(*number).is_ok());
+                sent.count()
+            })
+        })
+        .collect();
+    drop(sender);
+    let mut said = Said::new();
+    events.run(&mut said).unwrap();
+    let sent: usize = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .sum();
+    assert_eq!(said.len(), sent + 1, "and the end");
+    let metrics = events.metrics();
+    assert!(metrics.eventfd_writes <= metrics.turns);
+    assert!(sent as u64 > metrics.eventfd_writes);
+}

@@ -1,6 +1,6 @@
 //! The stores in files pass the suite for all stores.
 
-#![cfg(all(feature = "durable", feature = "testing"))]
+#![cfg(all(feature = "durable", feature = "fjall", feature = "testing"))]
 
 mod disk;
 
@@ -10,6 +10,7 @@ use disk::Folder;
 use trine::storage::Store;
 use trine::storage::conformance::{Harness, ManualClock, Time};
 use trine::storage::durable::{Durable, Options, Recovery};
+use trine::storage::fjall::{self, Fjall};
 
 struct OnDisk {
     folder: Folder,
@@ -58,3 +59,39 @@ trine::store_conformance!(
         ..Options::default()
     })
 );
+
+struct InFolder {
+    folder: Folder,
+    clock: Arc<ManualClock>,
+}
+
+impl InFolder {
+    fn new() -> InFolder {
+        InFolder {
+            folder: Folder::new(),
+            clock: ManualClock::new(),
+        }
+    }
+}
+
+impl Harness for InFolder {
+    fn open(&mut self) -> Box<dyn Store> {
+        self.folder = Folder::new();
+        self.reopen().expect("a store in a new folder")
+    }
+
+    fn reopen(&mut self) -> Option<Box<dyn Store>> {
+        let options = fjall::Options {
+            clock: self.clock.clone(),
+            ..fjall::Options::default()
+        };
+        let store = Fjall::open(self.folder.store(), options);
+        Some(Box::new(store.unwrap()))
+    }
+
+    fn time(&self) -> Time {
+        Time::Manual(self.clock.clone())
+    }
+}
+
+trine::store_conformance!(write_heavy, InFolder::new());

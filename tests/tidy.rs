@@ -186,7 +186,11 @@ const PRIVILEGES: [Privilege; 5] = [
             "TcpStream",
             "UdpSocket",
         ],
-        files: &["src/reactor/net.rs", "src/reactor/datagram.rs"],
+        files: &[
+            "src/reactor/net.rs",
+            "src/reactor/datagram.rs",
+            "src/storage/redis_cluster/link.rs",
+        ],
     },
     Privilege {
         what: "start a thread",

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::support::client::{Client, get};
 use super::support::{Timeline, terminate};
 
-pub fn demo(address: SocketAddr, timeline: &Timeline) -> io::Result<()> {
+pub fn demo(address: SocketAddr, timeline: &Timeline, may_block: bool) -> io::Result<()> {
     let mut client = Client::connect(address)?;
     timeline.check(client.get("/hello")?.body == "hello", "/hello says hello");
     client.send("PUT /anything/x?y=1 HTTP/1.1\r\nHost: demo\r\nContent-Length: 3\r\n\r\nabc")?;
@@ -39,6 +39,12 @@ pub fn demo(address: SocketAddr, timeline: &Timeline) -> io::Result<()> {
     timeline.check(
         client.get("/delay/50")?.body == "later",
         "/delay/50 came later",
+    );
+    let slept = client.get("/sleep/50")?;
+    let expected = if may_block { 200 } else { 501 };
+    timeline.check(
+        slept.status == expected,
+        format_args!("/sleep/50 blocks a worker, or nobody: {}", slept.body),
     );
     client.send("CONNECT demo:80 HTTP/1.1\r\nHost: demo:80\r\n\r\n")?;
     timeline.check(client.answer()?.status == 501, "there are no tunnels");

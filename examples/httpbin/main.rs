@@ -10,6 +10,7 @@
 //! | `/status/N` | that status, 200 to 599 |
 //! | `/delay/MS` | a text, so much later |
 //! | `/response-header?v=TEXT` | a field `X-Value` with that value, or 400 |
+//! | `/sleep/MS` | a text, after a worker thread was blocked so long; 501 without workers |
 //! | `/panic` | 500 |
 
 #[path = "../support/mod.rs"]
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 
 use site::Site;
 use support::Example;
-use support::server_flags::ServerFlags;
+use support::server_flags::{Model, ServerFlags};
 use trine::Server;
 
 fn main() -> trine::Result<ExitCode> {
@@ -43,7 +44,11 @@ fn main() -> trine::Result<ExitCode> {
         flags.take(name, arguments)
     });
     let server = flags.apply(Server::bind(example.listen)?);
-    example.begin(server.local_address(), demo::demo);
-    server.serve_with(site, ())?;
+    site.may_block = flags.model() == Model::HalfSync;
+    let may_block = site.may_block;
+    example.begin(server.local_address(), move |address, timeline| {
+        demo::demo(address, timeline, may_block)
+    });
+    flags.serve(server, move || site.clone(), || ())?;
     Ok(example.verdict())
 }

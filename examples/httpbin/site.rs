@@ -1,5 +1,8 @@
 //! What each path is answered with.
 
+use std::thread;
+use std::time::Duration;
+
 use trine::http::{Request, Status};
 use trine::service::{Answered, Exchange, Reply, Service};
 use trine::time::Span;
@@ -9,11 +12,16 @@ use super::anything;
 use super::pieces::{Chunks, Echo, Octets};
 
 /// The service.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Site {
     /// Whether every path is `/anything`.
     pub is_anything: bool,
+    /// Whether it runs on threads that may wait.
+    pub may_block: bool,
 }
+
+/// In milliseconds: nothing wakes a thread that sleeps.
+const SLEEP_MAX: u64 = 60_000;
 
 impl Service for Site {
     fn open(&mut self, head: &Request<'_>, (): &mut ()) -> Option<Box<dyn Exchange>> {
@@ -39,8 +47,25 @@ impl Service for Site {
             Some(("", "response-header")) => reply.send(with_value(request)),
             Some(("/status", code)) => reply.send(status(code)),
             Some(("/delay", millis)) => delay(millis, reply),
+            Some(("/sleep", millis)) => reply.send(self.sleep(millis)),
             Some(("/bytes" | "/stream", _)) => reply.send(refusal("not a number")),
             _ => reply.send(Response::not_found()),
+        }
+    }
+}
+
+impl Site {
+    /// Blocks the thread: a loop must not be blocked.
+    fn sleep(&self, millis: &str) -> Response {
+        match number(millis).filter(|millis| *millis <= SLEEP_MAX) {
+            None => refusal("not a number of milliseconds up to 60000"),
+            Some(_) if !self.may_block => {
+                Response::text("only with --model half-sync").with_status(Status::NOT_IMPLEMENTED)
+            }
+            Some(millis) => {
+                thread::sleep(Duration::from_millis(millis));
+                Response::text("slept")
+            }
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use trine::storage::{StorageUnit, UnitOptions};
+use trine::storage::memory::{Memory, Options};
+use trine::storage::{StorageUnit, Store, UnitOptions};
 
 /// Which store.
 #[derive(Clone)]
@@ -77,7 +78,7 @@ impl Choice {
     /// Opens it on a thread of its own: the server answers meanwhile that it is not ready.
     pub fn open(&self, options: UnitOptions) -> io::Result<StorageUnit> {
         match self.clone() {
-            Choice::Memory => Err(io::ErrorKind::Unsupported.into()),
+            Choice::Memory => memory(options),
             Choice::Durable(path) => durable(path, options),
             Choice::Fjall(path) => fjall(path, options),
             Choice::Redis(nodes) => redis(nodes, options),
@@ -85,31 +86,58 @@ impl Choice {
     }
 }
 
+fn memory(options: UnitOptions) -> io::Result<StorageUnit> {
+    let memory = Memory::new(Options::default());
+    StorageUnit::start(boxed(memory), options)
+}
+
 #[cfg(feature = "durable")]
 fn durable(path: PathBuf, options: UnitOptions) -> io::Result<StorageUnit> {
     use std::sync::Arc;
-    use trine::storage::durable::{Durable, Options, Progress};
-    use trine::storage::{OpenError, Store};
+    use trine::storage::durable::{self, Durable, Progress};
 
     let progress = Arc::new(Progress::default());
-    let own = Options {
+    let own = durable::Options {
         progress: Some(Arc::clone(&progress)),
-        ..Options::default()
+        ..durable::Options::default()
     };
-    let open =
-        move || -> Result<Box<dyn Store>, OpenError> { Ok(Box::new(Durable::open(path, own)?)) };
+    let open = move || Durable::open(path, own).map(boxed);
     StorageUnit::open(options, move || progress.permille() / 10, open)
 }
 
-#[cfg(not(feature = "durable"))]
-fn durable(_: PathBuf, _: UnitOptions) -> io::Result<StorageUnit> {
-    Err(io::ErrorKind::Unsupported.into())
+#[cfg(feature = "fjall")]
+fn fjall(path: PathBuf, options: UnitOptions) -> io::Result<StorageUnit> {
+    use trine::storage::fjall::{self, Fjall};
+
+    let open = move || Fjall::open(path, fjall::Options::default()).map(boxed);
+    StorageUnit::open(options, || 0, open)
 }
 
-fn fjall(_: PathBuf, _: UnitOptions) -> io::Result<StorageUnit> {
-    Err(io::ErrorKind::Unsupported.into())
+#[cfg(feature = "redis")]
+fn redis(nodes: Vec<String>, options: UnitOptions) -> io::Result<StorageUnit> {
+    use trine::storage::{ClusterOptions, RedisCluster};
+
+    let open = move || RedisCluster::open(nodes, ClusterOptions::default()).map(boxed);
+    StorageUnit::open(options, || 0, open)
 }
 
-fn redis(_: Vec<String>, _: UnitOptions) -> io::Result<StorageUnit> {
-    Err(io::ErrorKind::Unsupported.into())
+fn boxed(store: impl Store) -> Box<dyn Store> {
+    Box::new(store)
 }
+
+/// What the command line refuses already: see [`Choice::missing`].
+macro_rules! not_built {
+    ($feature:literal, $name:ident, $type:ty) => {
+        #[cfg(not(feature = $feature))]
+        fn $name(_: $type, _: UnitOptions) -> io::Result<StorageUnit> {
+            Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                concat!("no feature ", $feature),
+            ))
+        }
+    };
+}
+
+not_built!("durable", durable, PathBuf);
+not_built!("fjall", fjall, PathBuf);
+not_built!("redis", redis, Vec<String>);

@@ -92,6 +92,15 @@ impl Client {
         self.stream.get_ref().shutdown(Shutdown::Write)
     }
 
+    /// Leaves by a reset.
+    pub fn reset(self) -> io::Result<()> {
+        let linger = Some(Duration::ZERO);
+        Ok(rustix::net::sockopt::set_socket_linger(
+            self.stream(),
+            linger,
+        )?)
+    }
+
     /// Everything until the server closes, which is an error if it resets.
     pub fn rest(&mut self) -> io::Result<String> {
         let mut rest = Vec::new();

@@ -1,11 +1,13 @@
-//! One flag for each deadline and limit of a server.
+//! One flag for each deadline and limit of a server, and for who calls its service.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use trine::Server;
+use trine::concurrency::{HalfSyncHalfAsync, WorkerOptions};
 use trine::connection::Rate;
 use trine::time::Span;
+use trine::{Server, Service};
 
 /// What was said on the command line; what was not keeps its default.
 #[derive(Default)]
@@ -21,6 +23,18 @@ pub struct ServerFlags {
     field_limit: Option<u16>,
     body_limit: Option<u64>,
     max_connections: Option<usize>,
+    model: Option<Model>,
+    workers: Option<usize>,
+    queue: Option<usize>,
+}
+
+/// Who calls the service.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    /// The loop: a call must not wait.
+    Single,
+    /// Worker threads, behind a queue: a call may block.
+    HalfSync,
 }
 
 /// The lowest rates are judged over the timeout that is asked for, at so many bytes a second.
@@ -41,7 +55,11 @@ impl ServerFlags {
   --target-limit BYTES  of a request target (default 8192)
   --field-limit N       fields of a request (default 100)
   --body-limit BYTES    of a request body (default 1048576 if it is collected, none in pieces)
-  --max-connections N   at one time (default half of the descriptors)";
+  --max-connections N   at one time (default half of the descriptors)
+  --model MODEL         who calls the service: single, the loop (default), or half-sync, worker
+                        threads that may block (default with --workers or --queue)
+  --workers N           worker threads (default 8)
+  --queue N             requests that wait for a worker; more are answered 503 (default 1024)";
 
     /// Takes the value of `--name`, if it is one of these flags.
     pub fn take(&mut self, name: &str, from: &mut lexopt::Parser) -> Result<bool, lexopt::Error> {
@@ -57,9 +75,50 @@ impl ServerFlags {
             "field-limit" => self.field_limit = positive(name, from)?,
             "body-limit" => self.body_limit = positive(name, from)?,
             "max-connections" => self.max_connections = positive(name, from)?,
+            "model" => self.model = Some(model(from)?),
+            "workers" => self.workers = positive(name, from)?,
+            "queue" => self.queue = positive(name, from)?,
             _ => return Ok(false),
         }
-        Ok(true)
+        match (self.model, self.workers.or(self.queue)) {
+            (Some(Model::Single), Some(_)) => {
+                Err("--model single has neither --workers nor --queue".into())
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Who calls the service.
+    pub fn model(&self) -> Model {
+        let implied = self.workers.or(self.queue).map(|_| Model::HalfSync);
+        self.model.or(implied).unwrap_or(Model::Single)
+    }
+
+    /// Runs `server` with the service under the model that was asked for. Each thread that calls it
+    /// makes its own, and its own state; so does the loop.
+    pub fn serve<V: Service<W>, W: 'static>(
+        &self,
+        server: Server,
+        service: impl Fn() -> V + Send + Sync + 'static,
+        state: impl Fn() -> W + Send + Sync + 'static,
+    ) -> trine::Result<()> {
+        match self.model() {
+            Model::Single => server.serve_with(service(), state()),
+            Model::HalfSync => {
+                let state = Arc::new(state);
+                let of_worker = Arc::clone(&state);
+                let options = self.worker_options();
+                let service = HalfSyncHalfAsync::start(&options, service, move || of_worker())?;
+                server.serve_with(service, state())
+            }
+        }
+    }
+
+    fn worker_options(&self) -> WorkerOptions {
+        let mut options = WorkerOptions::default();
+        options.workers = self.workers.unwrap_or(options.workers);
+        options.queue.items_max = self.queue.unwrap_or(options.queue.items_max);
+        options
     }
 
     /// How long the service may take.
@@ -124,5 +183,14 @@ where
     match text.parse() {
         Ok(number) if number != T::default() => Ok(Some(number)),
         _ => Err(format!("--{name} {text}: not a whole number above 0, or too large").into()),
+    }
+}
+
+fn model(from: &mut lexopt::Parser) -> Result<Model, lexopt::Error> {
+    let text = from.value()?.to_string_lossy().into_owned();
+    match text.as_str() {
+        "single" => Ok(Model::Single),
+        "half-sync" => Ok(Model::HalfSync),
+        _ => Err(format!("--model {text}: neither single nor half-sync").into()),
     }
 }

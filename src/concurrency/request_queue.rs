@@ -13,6 +13,8 @@
 //! A lock guards it, held for a few instructions and never while something waits; a thread is
 //! woken by a system call only when one sleeps.
 //!
+//! Invariant: an item that was pushed is popped once, or taken out once, or dropped with the last owner
+//! of the queue. No thread that pops is told of the end while a permit is out.
 //! Invariant: `reserved + items.len() <= items_max`, and the same of the bytes, except that one item
 //! which is larger than all bytes allowed has room in an empty queue.
 
@@ -123,7 +125,7 @@ impl<T> RequestQueue<T> {
     }
 
     /// Takes the oldest item, and waits while there is none. `None` when the queue is closed and
-    /// empty.
+    /// empty, and no permit is out that could still bring one.
     #[must_use]
     pub fn pop(&self) -> Option<T> {
         let mut inside = self.lock();
@@ -139,42 +141,44 @@ impl<T> RequestQueue<T> {
     }
 
     /// Appends to `batch` what is there, oldest first: as many items as `bounds` allows, and at
-    /// least one. Waits while there is none, but no longer than `patience`.
+    /// least one. Waits while there is none, but no longer than `patience`, and perhaps less: another
+    /// thread may have been quicker.
     pub fn pop_batch(&self, bounds: Bounds, patience: Duration, batch: &mut Vec<T>) -> Popped {
         let mut inside = self.lock();
         if inside.items.is_empty() && !inside.is_over() {
             inside = self.sleep_at_most(inside, patience);
         }
-        let mut bytes = 0usize;
-        while batch.len() < bounds.items_max.max(1) {
-            match inside.items.front() {
-                Some((_, more)) if bytes > 0 && bytes.saturating_add(*more) > bounds.bytes_max => {
-                    break;
-                }
-                Some((_, more)) => bytes = bytes.saturating_add(*more),
-                None => break,
+        let (mut taken, mut bytes) = (0, 0usize);
+        while let Some((_, more)) = inside.items.front() {
+            bytes = bytes.saturating_add(*more);
+            if taken > 0 && (taken >= bounds.items_max || bytes > bounds.bytes_max) {
+                break;
             }
             batch.extend(inside.take_first());
+            taken += 1;
         }
-        match (batch.is_empty(), inside.is_over()) {
-            (false, _) => Popped::Items,
-            (true, true) => Popped::Closed,
-            (true, false) => Popped::Nothing,
+        match (taken, inside.is_over()) {
+            (0, true) => Popped::Closed,
+            (0, false) => Popped::Nothing,
+            _ => Popped::Items,
         }
     }
 
-    /// Takes out every item of which `is_wanted` says no, and gives them back. O(n); for a queue that
-    /// is full of what nobody waits for any more. Should `is_wanted` panic, all items stay.
-    pub fn purge(&self, is_wanted: impl FnMut(&T) -> bool) -> Vec<T> {
+    /// Takes out every item of which `is_wanted` says no, and gives them to the caller, to be dropped
+    /// when nobody waits for the queue. O(n); for a queue that is full of what nobody asks for any more.
+    ///
+    /// # Panics
+    ///
+    /// When `is_wanted` does; all items stay then. It must not use the queue, which is locked.
+    pub fn retain(&self, is_wanted: impl FnMut(&T) -> bool) -> Vec<T> {
         let mut inside = self.lock();
-        let is_wanted: Vec<bool> = inside
-            .items
-            .iter()
-            .map(|(item, _)| item)
-            .map(is_wanted)
-            .collect();
+        let items = inside.items.iter().map(|(item, _)| item);
+        let verdicts: Vec<bool> = items.map(is_wanted).collect();
         let mut gone = Vec::new();
-        for is_wanted in is_wanted {
+        if verdicts.iter().all(|is_wanted| *is_wanted) {
+            return gone;
+        }
+        for is_wanted in verdicts {
             // Once around: each is taken from the front, and goes to the back or out.
             let Some((item, bytes)) = inside.items.pop_front() else {
                 break;
@@ -195,6 +199,12 @@ impl<T> RequestQueue<T> {
     pub fn close(&self) {
         self.lock().is_closed = true;
         self.shared.filled.notify_all();
+    }
+
+    /// Whether it was closed. There may be items in it all the same.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().is_closed
     }
 
     /// How many items wait.
@@ -273,7 +283,7 @@ pub enum Popped {
     Items,
     /// Nothing came in time.
     Nothing,
-    /// The queue is closed and empty.
+    /// The queue is closed and empty, and no permit is out.
     Closed,
 }
 

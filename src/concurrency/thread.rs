@@ -1,4 +1,9 @@
 //! Where threads begin: nothing else in the library starts one.
+//!
+//! No thread masks signals. A handler runs on whichever thread the kernel picks and does no more than
+//! write to the loop's self-pipe; it is installed with `SA_RESTART`, so a call that it interrupts is
+//! restarted. What a worker calls that is never restarted (a sleep, a `poll` of its own) may end early
+//! with `EINTR`, as in any program that handles signals; the standard library repeats those.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};

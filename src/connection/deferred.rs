@@ -15,9 +15,10 @@
 //! only [`Deferred`].
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use crate::http::Response;
+use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::time::Span;
 
 /// Wakes the loop that owns a connection. Called from any thread: once for a deferred answer, any
@@ -55,7 +56,8 @@ impl Deferred {
     }
 
     /// Whether an answer would meet nobody any more: the client is gone, the handler's deadline
-    /// has passed, or the server has closed the connection. For work that is worth stopping.
+    /// has passed, or the server has closed the connection. For work that is worth stopping, or not
+    /// worth beginning.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         Arc::strong_count(&self.slot) == 1

@@ -19,7 +19,7 @@ impl Connection {
     /// Where the next bytes from the socket are to be read into, at least 128 bytes. Tell
     /// [`handle_input`](Connection::handle_input), [`handle_eof`](Connection::handle_eof) or
     /// [`handle_blocked`](Connection::handle_blocked) what came of it.
-    #[inline]
+    #[inline(always)]
     pub fn input_space(&mut self, pools: &mut Pools) -> &mut [u8] {
         self.input.get_or_insert_with(|| pools.take_input()).space()
     }
@@ -33,11 +33,8 @@ impl Connection {
     #[inline(always)]
     pub fn handle_input(&mut self, len: usize, turn: &mut Turn<'_>) -> Step {
         turn.bytes_left = turn.bytes_left.saturating_sub(len);
-        if let (State::Idle { .. } | State::Head { .. }, Some(input)) =
-            (&self.state, &mut self.input)
-        {
-            input.filled(len);
-            return match self.poll_head(turn) {
+        if let State::Idle { .. } | State::Head { .. } = self.state {
+            return match self.poll_head(len, turn) {
                 Some(step) => step,
                 None => self.poll_in_full(turn),
             };
@@ -76,6 +73,13 @@ impl Connection {
     /// nearly empty, goes back to the pool. At most one copy of what is held.
     #[inline]
     pub fn handle_blocked(&mut self, pools: &mut Pools) {
+        if self.input.is_some() {
+            self.shrink_input(pools);
+        }
+    }
+
+    #[inline(never)]
+    fn shrink_input(&mut self, pools: &mut Pools) {
         self.settle_input(pools);
         if let Some(input) = self.input.take() {
             self.input = Some(pools.shrink(input));
@@ -96,23 +100,28 @@ impl Connection {
     /// When there was less output than that.
     #[inline(always)]
     pub fn handle_written(&mut self, len: usize, turn: &mut Turn<'_>) -> Step {
-        if let Some(output) = self.output.as_deref_mut() {
-            output.consume(len);
-            self.settle_output(turn.pools);
+        match self.output.take_if(|output| output.len() == len) {
+            Some(output) => turn.pools.give_output(output),
+            None => self.consume_output(len),
         }
-        if let State::Writing {
-            window_bytes, then, ..
-        } = &mut self.state
-        {
-            *window_bytes = add(*window_bytes, len);
-            if *then == Then::Head && self.output.is_none() {
+        match &mut self.state {
+            State::Writing {
+                then: Then::Head, ..
+            } if self.output.is_none() => {
                 self.enter_idle(turn);
                 return self.poll(turn);
             }
-        } else {
-            self.handle_streamed(len, turn);
+            State::Writing { window_bytes, .. } => *window_bytes = add(*window_bytes, len),
+            _ => self.handle_streamed(len, turn),
         }
         self.poll_in_full(turn)
+    }
+
+    #[cold]
+    fn consume_output(&mut self, len: usize) {
+        if let Some(output) = self.output.as_deref_mut() {
+            output.consume(len);
+        }
     }
 
     /// The same for an exchange in pieces, which is asked for more when there is room.

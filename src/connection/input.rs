@@ -36,7 +36,10 @@ impl Input {
     /// Where the next bytes are to be read into.
     #[inline(always)]
     pub fn space(&mut self) -> &mut [u8] {
-        let least = self.bytes.len().clamp(ROOM.0, ROOM.1);
+        let least = match self.bytes.len() {
+            0 => ROOM.0,
+            len => len.clamp(ROOM.0, ROOM.1),
+        };
         self.bytes.space(least)
     }
 

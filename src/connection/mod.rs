@@ -32,6 +32,7 @@
 mod close_reason;
 mod config;
 mod deferred;
+mod detached;
 mod ending;
 mod exchange;
 mod facts;
@@ -51,12 +52,13 @@ use crate::time::Tick;
 use exchange::Awaited;
 use input::Input;
 use progress::{Fate, Look, look, read_within_budget};
-use reply::Outcome;
+use reply::{Attached, Outcome, To};
 use state::State;
 
 pub use close_reason::CloseReason;
 pub use config::{Config, Deadlines, Rate};
 pub use deferred::{Deferred, Wake};
+pub(crate) use detached::Detached;
 pub use exchange::{Call, Flow, FlowError};
 pub use pools::Pools;
 pub use reply::{Answered, Called, Reply};
@@ -187,7 +189,7 @@ impl Connection {
     fn poll_in_full(&mut self, turn: &mut Turn<'_>) -> Step {
         loop {
             let step = match &self.state {
-                State::Idle { .. } | State::Head { .. } => self.poll_head(turn),
+                State::Idle { .. } | State::Head { .. } => self.poll_head(0, turn),
                 State::Announced { .. } => Some(Step::Announced),
                 State::Body { .. } => self.poll_body(turn),
                 State::Streaming(_) => self.poll_streaming(turn),
@@ -214,7 +216,7 @@ impl Connection {
     /// as [`poll`](Connection::poll) does, and does no more than that when no request is ready.
     ///
     /// Should `call` unwind, the connection is closed.
-    #[inline]
+    #[inline(always)]
     pub fn answer<F>(
         &mut self,
         turn: &mut Turn<'_>,
@@ -224,10 +226,12 @@ impl Connection {
     where
         F: FnMut(&Request<'_>, Reply<'_>) -> Called,
     {
-        let (State::Ready { until }, Some(input)) = (&self.state, self.input.as_deref_mut()) else {
+        let State::Ready { until } = self.state else {
             return self.poll(turn);
         };
-        let until = *until;
+        let Some(input) = self.input.as_deref_mut() else {
+            return self.poll(turn);
+        };
         self.state.change(State::Closed { reason: PANICKED.1 }); // for a `call` that unwinds
         let output = &mut **self.output.get_or_insert_with(|| turn.pools.take_output());
         loop {
@@ -235,14 +239,15 @@ impl Connection {
             let context = self.quota.begin_exchange(input.head());
             let mark = output.len();
             let mut outcome = Outcome::Unanswered;
-            let reply = Reply {
+            let mut to = Attached {
                 output,
                 context,
                 date: turn.date,
                 waker,
                 outcome: &mut outcome,
             };
-            let called = call(&input.request(), reply);
+            let to = To::Connection(&mut to);
+            let called = call(&input.request(), Reply { to });
             input.release_message();
             let fate = match (called, outcome) {
                 (Called::Answered(_), Outcome::Sent) if context.close => Fate::Last,
@@ -313,3 +318,6 @@ impl Connection {
         self.state.name()
     }
 }
+
+#[cfg(all(test, trine_loom))]
+mod tests;

@@ -1,7 +1,7 @@
 //! Memory that connections borrow while they have something in it.
 
 use super::input::Input;
-use crate::buffer::{Buffer, BufferPool};
+use crate::buffer::{Buffer, BufferPool, Spare};
 
 /// Where connections take their buffers from and give them back to. One for each loop.
 ///
@@ -9,15 +9,10 @@ use crate::buffer::{Buffer, BufferPool};
 /// Nothing here blocks or allocates once the pools are warm.
 #[derive(Debug)]
 pub struct Pools {
-    #[expect(
-        clippy::vec_box,
-        reason = "connections hold the boxes; they move in and out"
-    )]
-    inputs: Vec<Box<Input>>,
+    inputs: Spare<Input>,
     outputs: BufferPool,
     /// In bytes, for each new buffer.
     capacity: usize,
-    spare_max: usize,
 }
 
 impl Pools {
@@ -26,10 +21,9 @@ impl Pools {
     #[must_use]
     pub fn new(capacity: usize, spare_max: usize) -> Pools {
         Pools {
-            inputs: Vec::new(),
+            inputs: Spare::new(spare_max),
             outputs: BufferPool::new(capacity, spare_max),
             capacity,
-            spare_max,
         }
     }
 
@@ -42,15 +36,15 @@ impl Pools {
     #[inline]
     pub(super) fn take_input(&mut self) -> Box<Input> {
         self.inputs
-            .pop()
+            .take()
             .unwrap_or_else(|| Box::new(Input::with_capacity(self.capacity)))
     }
 
     /// `input` has no bytes and its machines are at the beginning of a message.
-    #[inline]
+    #[inline(always)]
     pub(super) fn give_input(&mut self, input: Box<Input>) {
-        if input.capacity() == self.capacity && self.inputs.len() < self.spare_max {
-            self.inputs.push(input);
+        if input.capacity() == self.capacity {
+            self.inputs.give(input);
         }
     }
 

@@ -4,8 +4,6 @@
 //! Marked for inlining is the way of a request without a body that is answered at once; bodies,
 //! later answers and endings are kept out of it, which makes it shorter.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::close_reason::CloseReason;
@@ -14,11 +12,12 @@ use super::exchange::Streaming;
 use super::input::Input;
 use super::pools::Pools;
 use super::reply::{LARGE, Reply};
-use super::state::{NOT_JUDGED, State, Then};
+use super::state::{State, Then};
 use super::turn::{Step, Turn};
 use super::{Connection, Failure, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
 use crate::http::{self, Framing, Method, ParseError, Progress, ResponseContext, Status, Version};
+use crate::sync::Arc;
 use crate::time::{Span, Tick};
 
 /// For answers to what is not, or not yet, a whole request.
@@ -67,13 +66,17 @@ pub(super) fn look(input: &mut Input, waiting: usize, turn: &Turn<'_>) -> Look {
         return Look::Enough;
     }
     match input.parse_head(&turn.config.limits) {
-        Ok(Progress::Partial) => Look::Partial,
-        Ok(Progress::Complete) if input.head().method() == Method::Connect => Look::Tunnel,
-        Ok(Progress::Complete) => match input.head().framing() {
-            Framing::None => Look::Request,
-            Framing::Length(_) | Framing::Chunked => Look::Body,
-        },
-        Err(error) => Look::Refused(error),
+        Ok(Progress::Complete) => {}
+        Ok(Progress::Partial) => return Look::Partial,
+        Err(error) => return Look::Refused(error),
+    }
+    let head = input.head();
+    if head.framing() == Framing::None && head.method() != Method::Connect {
+        return Look::Request;
+    }
+    match head.method() {
+        Method::Connect => Look::Tunnel,
+        _ => Look::Body,
     }
 }
 
@@ -102,14 +105,26 @@ pub(super) enum Fate {
 }
 
 impl Connection {
-    /// Idle or Head: looks for the next whole head among the bytes held.
+    /// Idle or Head: looks for the next whole head among the bytes held, with `len` new ones.
     #[inline(always)]
-    pub(super) fn poll_head(&mut self, turn: &mut Turn<'_>) -> Polled {
+    pub(super) fn poll_head(&mut self, len: usize, turn: &mut Turn<'_>) -> Polled {
         let waiting = self.output.as_deref().map_or(0, Buffer::len);
-        let Some(input) = self.input.as_deref_mut() else {
-            return self.want_bytes(turn);
+        let found = match self.input.as_deref_mut() {
+            Some(input) => {
+                input.filled(len);
+                look(input, waiting, turn)
+            }
+            None => Look::Partial,
         };
-        match look(input, waiting, turn) {
+        if let Look::Request = found {
+            return self.request_is_whole(turn);
+        }
+        self.poll_other(found, turn)
+    }
+
+    #[inline(never)]
+    fn poll_other(&mut self, found: Look, turn: &mut Turn<'_>) -> Polled {
+        match found {
             Look::Request => self.request_is_whole(turn),
             Look::Partial => self.want_bytes(turn),
             Look::Body => self.body_is_announced(turn),
@@ -128,8 +143,10 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> Step {
         if let Fate::Only = fate {
-            self.settle_input(turn.pools);
-            self.write_then(Then::Head, turn);
+            if let Some(input) = self.input.take() {
+                turn.pools.give_input(input);
+            }
+            self.state.follow(State::writing(Then::Head, turn));
             return Step::Write;
         }
         self.exchanged_otherwise(fate, context, turn);
@@ -197,7 +214,7 @@ impl Connection {
 
     #[inline]
     fn request_is_whole(&mut self, turn: &Turn<'_>) -> Polled {
-        self.state.change(State::Ready {
+        self.state.follow(State::Ready {
             until: turn.now.after(turn.config.deadlines.handler),
         });
         Some(Step::Request)
@@ -315,11 +332,7 @@ impl Connection {
     /// There is output, and nothing else to do before it is written.
     #[inline]
     pub(super) fn write_then(&mut self, then: Then, turn: &Turn<'_>) -> Polled {
-        self.state.change(State::Writing {
-            window_end: turn.now.after(turn.config.deadlines.write_rate.window),
-            window_bytes: NOT_JUDGED,
-            then,
-        });
+        self.state.change(State::writing(then, turn));
         Some(Step::Write)
     }
 

@@ -2,39 +2,59 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::deferred::{Deferred, Slot, Wake};
+use super::detached::Detached;
 use crate::buffer::Buffer;
 use crate::http::{self, HttpDate, Response, ResponseContext};
+use crate::sync::Arc;
 
 /// The duty to answer one request: by value, so it is done at most once, and the service must
 /// return the proof [`Answered`], so it is done at least once.
 #[must_use = "a request must be answered"]
 pub struct Reply<'a> {
-    pub(super) output: &'a mut Buffer,
-    pub(super) context: ResponseContext,
-    pub(super) date: &'a HttpDate,
-    pub(super) waker: &'a dyn Fn() -> Box<dyn Wake>,
-    pub(super) outcome: &'a mut Outcome,
+    pub(super) to: To<'a>,
+}
+
+/// Where an answer goes. By reference, as a reply is moved from hand to hand.
+pub(super) enum To<'a> {
+    /// Into the output of the connection that calls the service.
+    Connection(&'a mut Attached<'a>),
+    /// To whoever calls the service for a connection that is elsewhere.
+    Detached(&'a mut Detached),
+}
+
+/// What an answer is written with, and what the connection learns of it.
+pub(super) struct Attached<'a> {
+    pub output: &'a mut Buffer,
+    pub context: ResponseContext,
+    pub date: &'a HttpDate,
+    pub waker: &'a dyn Fn() -> Box<dyn Wake>,
+    pub outcome: &'a mut Outcome,
 }
 
 /// In bytes: longer content is not copied before the client takes it.
 pub(super) const LARGE: usize = 64 * 1024;
 
 impl Reply<'_> {
-    /// Answers now: `response` is encoded straight into the connection's output buffer. One that
-    /// is only [informational](crate::http::Status::is_informational) is no answer: the client,
-    /// which would wait for more, gets 500.
+    /// Answers now: `response` is encoded straight into the connection's output buffer; on a worker
+    /// thread it is copied (its body is not) and goes to the connection when the service has returned.
+    /// One that is only [informational](crate::http::Status::is_informational) is no answer: the
+    /// client, which would wait for more, gets 500.
     #[inline]
     pub fn send(self, response: impl Borrow<Response>) -> Answered {
         let response = response.borrow();
         if Reply::is_final(response) {
-            let (context, date) = (self.context, self.date);
-            let rest = http::encode_beginning(response, context, date, self.output, LARGE);
-            *self.outcome = rest.map_or(Outcome::Sent, Outcome::Begun);
+            match self.to {
+                To::Connection(to) => {
+                    let rest =
+                        http::encode_beginning(response, to.context, to.date, to.output, LARGE);
+                    *to.outcome = rest.map_or(Outcome::Sent, Outcome::Begun);
+                }
+                To::Detached(detached) => detached.keep(response),
+            }
         }
         Answered { _private: () }
     }
@@ -46,10 +66,16 @@ impl Reply<'_> {
     }
 
     /// Promises an answer for later. Allocates twice: the slot it arrives in, and the handle that
-    /// wakes the loop.
+    /// wakes the loop; on a worker thread both are there already.
     pub fn defer(self) -> (Deferred, Answered) {
-        let (deferred, slot) = Slot::promise((self.waker)());
-        *self.outcome = Outcome::Deferred(slot);
+        let deferred = match self.to {
+            To::Connection(to) => {
+                let (deferred, slot) = Slot::promise((to.waker)());
+                *to.outcome = Outcome::Deferred(slot);
+                deferred
+            }
+            To::Detached(detached) => detached.hand_over(),
+        };
         (deferred, Answered { _private: () })
     }
 
@@ -62,9 +88,10 @@ impl Reply<'_> {
 
 impl fmt::Debug for Reply<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reply")
-            .field("context", &self.context)
-            .finish_non_exhaustive()
+        match &self.to {
+            To::Connection(to) => write!(f, "Reply({:?})", to.context),
+            To::Detached(detached) => write!(f, "Reply({detached:?})"),
+        }
     }
 }
 

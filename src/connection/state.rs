@@ -1,11 +1,13 @@
 //! The states of a connection: one enum, with the data and the deadline inside each.
 
-use std::sync::Arc;
+use std::mem::ManuallyDrop;
 
 use super::close_reason::CloseReason;
 use super::deferred::Slot;
 use super::exchange::Streaming;
+use super::turn::Turn;
 use crate::http::ResponseContext;
+use crate::sync::Arc;
 use crate::time::Tick;
 
 /// Where a connection is in its one line of states.
@@ -123,20 +125,47 @@ impl Then {
 }
 
 impl State {
+    /// Writing from now on.
+    #[inline(always)]
+    pub fn writing(then: Then, turn: &Turn<'_>) -> State {
+        State::Writing {
+            window_end: turn.now.after(turn.config.deadlines.write_rate.window),
+            window_bytes: NOT_JUDGED,
+            then,
+        }
+    }
+
     /// Becomes `next`. Only some states own anything; the others are left without a look at what there
     /// would be to drop.
     #[inline(always)]
     pub fn change(&mut self, next: State) {
-        match self {
-            State::Waiting { .. } | State::Held { .. } | State::Streaming(_) => self.leave(next),
-            _ => std::mem::forget(std::mem::replace(self, next)),
+        let next = ManuallyDrop::new(next); // nobody drops it, so it need not be in memory
+        if self.owns() {
+            self.let_go();
         }
+        self.follow(ManuallyDrop::into_inner(next));
     }
 
+    /// The same for a state that is known to own nothing.
+    #[inline(always)]
+    pub fn follow(&mut self, next: State) {
+        debug_assert!(!self.owns(), "{self:?}");
+        std::mem::forget(std::mem::replace(self, next));
+    }
+
+    #[inline(always)]
+    fn owns(&self) -> bool {
+        matches!(
+            self,
+            State::Waiting { .. } | State::Held { .. } | State::Streaming(_)
+        )
+    }
+
+    /// Drops what the state owns.
     #[cold]
     #[inline(never)]
-    fn leave(&mut self, next: State) {
-        *self = next;
+    fn let_go(&mut self) {
+        *self = State::Idle { until: Tick::NEVER };
     }
 
     /// When this state ends by itself.

@@ -115,9 +115,12 @@ pub(super) fn text_len(octets: &[u8]) -> Option<usize> {
 /// The length of what may be a request target: visible ASCII without `#`.
 #[inline(always)]
 pub(super) fn target_len(octets: &[u8]) -> Option<usize> {
-    run_len(octets, |block| {
-        at_most(block, b' ') | at_least(block, 0x7f) | equal(block, b'#')
-    })
+    run_len(octets, beyond_target)
+}
+
+#[inline(always)]
+fn beyond_target(block: u8x16) -> u8x16 {
+    at_most(block, b' ') | at_least(block, 0x7f) | equal(block, b'#')
 }
 
 /// The length of a plain field name: letters and hyphens, as nearly all are. A name with other
@@ -130,17 +133,29 @@ pub(super) fn plain_name_len(octets: &[u8]) -> Option<usize> {
 /// The length of a plain authority in front of `octets`: letters, digits, hyphens and dots, and
 /// perhaps a port of so few digits that any are one. `None` if there is none, or if it takes a
 /// closer look.
-///
-/// A short one is found by a single look, port and all.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn plain_authority_len(octets: &[u8]) -> Option<usize> {
-    let block = u8x16::new(*octets.first_chunk()?);
-    let beyond_host = (!of_host(block)).to_bitmask();
-    let host_len = beyond_host.trailing_zeros() as usize;
-    if beyond_host == 0 {
-        return long_authority_len(octets);
-    }
+    let host_len = run_len(octets, |block| !of_host(block)).filter(|&len| len > 0)?;
     if octets.get(host_len) != Some(&b':') {
+        return Some(host_len);
+    }
+    let digits_len = run_len(octets.get(host_len + 1..)?, |block| !digit(block))?;
+    (digits_len <= PLAIN_PORT_DIGITS_MAX).then_some(host_len + 1 + digits_len)
+}
+
+/// Any number of so few digits is a port.
+const PLAIN_PORT_DIGITS_MAX: usize = 4;
+
+/// Octets in which a short authority is found with four octets behind it.
+pub(super) const AUTHORITY_WINDOW: usize = BLOCK + ":".len() + PLAIN_PORT_DIGITS_MAX + 4;
+
+/// The same for one that is shorter than a block, port and all, by a single look at it. [`BLOCK`]
+/// if it may be a longer one.
+#[inline(always)]
+pub(super) fn short_authority_len(octets: &[u8; AUTHORITY_WINDOW]) -> Option<usize> {
+    let block = u8x16::new(*octets.first_chunk()?);
+    let host_len = first_mark(!of_host(block));
+    if octets[host_len] != b':' || host_len == BLOCK {
         return Some(host_len).filter(|&len| len > 0);
     }
     let beyond_port = (!digit(block)).to_bitmask() >> (host_len + 1); // 0: the port goes on
@@ -149,17 +164,16 @@ pub(super) fn plain_authority_len(octets: &[u8]) -> Option<usize> {
     is_plain.then_some(host_len + 1 + digits_len)
 }
 
-/// Any number of so few digits is a port.
-const PLAIN_PORT_DIGITS_MAX: usize = 4;
+/// Where the first octet of the class is, or the length of the block if there is none.
+#[inline(always)]
+fn first_mark(class: u8x16) -> usize {
+    (class.to_bitmask() | 1 << BLOCK).trailing_zeros() as usize
+}
 
-#[inline(never)]
-fn long_authority_len(octets: &[u8]) -> Option<usize> {
-    let host_len = run_len(octets, |block| !of_host(block))?;
-    if octets.get(host_len) != Some(&b':') {
-        return Some(host_len);
-    }
-    let digits_len = run_len(octets.get(host_len + 1..)?, |block| !digit(block))?;
-    (digits_len <= PLAIN_PORT_DIGITS_MAX).then_some(host_len + 1 + digits_len)
+/// The same as [`target_len`] for one that ends within the block, or the length of that.
+#[inline(always)]
+pub(super) fn short_target_len(block: &[u8; BLOCK]) -> usize {
+    first_mark(beyond_target(u8x16::new(*block)))
 }
 
 /// How many octets in front are none of `others`, or `None` when no whole block is left before

@@ -54,7 +54,7 @@ const PLAIN: ResponseContext = ResponseContext {
 };
 
 /// A text with status 200 and nothing to be said about it: as [`encode_any`] would, in three pieces.
-#[inline(never)]
+#[inline(always)]
 fn encode_plain(content: &[u8], date: &HttpDate, output: &mut Buffer) {
     let mut pieces = Pieces::new(output, content.len());
     pieces.put(date.plain_head());
@@ -214,8 +214,8 @@ impl<'a> Pieces<'a> {
     /// Makes room for `others` bytes besides the pieces that are the encoder's own.
     #[inline(always)]
     fn new(output: &'a mut Buffer, others: usize) -> Pieces<'a> {
-        let space = output.space(OWN_PIECES_BYTES_MAX + others);
-        let space_len = space.len();
+        let space_len = OWN_PIECES_BYTES_MAX + others;
+        let space = &mut output.space(space_len)[..space_len];
         Pieces { space, space_len }
     }
 

@@ -109,6 +109,13 @@ impl Default for Head {
 }
 
 impl Head {
+    /// Of HTTP/1.1, and no field says anything of a body or the connection.
+    #[inline(always)]
+    pub(super) fn asks_nothing(&mut self) {
+        self.framing = Framing::None;
+        (self.persistent, self.upgrade, self.expects_continue) = (true, false, false);
+    }
+
     /// Bytes from the first octet of the message (empty lines in front included) to the end of
     /// the line that ends the head: where the body begins.
     #[must_use]

@@ -31,7 +31,7 @@
 
 use super::block::{Controls, SLACK};
 use super::head::FieldSpan;
-use super::headers::{self, Field, FieldFacts, LINE_END};
+use super::headers::{self, Field, FieldFacts, LINE_END, PlainHost};
 use super::line::{Line, LineMachine};
 use super::{Limits, ParseError};
 
@@ -59,14 +59,10 @@ pub(super) trait Draft {
     /// How many empty lines may precede the start line.
     fn empty_lines_max(limits: &Limits) -> u8;
 
-    /// Reads the start line in front of `octets` if it is whole and plain; returns it with its
-    /// length, line end included. Of any other it says nothing: that is for
+    /// Reads the start line that `octets` begin with, as the message does, if it is whole and
+    /// plain; returns it with its length, line end included. Of any other it says nothing: that is for
     /// [`parse`](Draft::parse), which would say the same of this one.
-    fn parse_plain(
-        octets: &[u8],
-        start: usize,
-        limits: &Limits,
-    ) -> Option<(Self::StartLine, usize)>;
+    fn parse_plain(octets: &[u8], limits: &Limits) -> Option<(Self::StartLine, usize)>;
 
     /// Reads the start line `line`, which ends in CR LF; `start` is its offset in the message.
     fn parse(line: &[u8], start: usize, limits: &Limits) -> Result<Self::StartLine, ParseError>;
@@ -81,8 +77,12 @@ pub(super) trait Draft {
     fn note(&self, facts: &mut FieldFacts, field: &Field<'_>) -> Result<(), ParseError>;
 
     /// Reads the line in front of `octets` if it is a plain `Host`, where that is what nearly
-    /// always comes first; returns it with its length.
-    fn parse_plain_host(octets: &[u8], start: usize) -> Option<(FieldSpan, usize)>;
+    /// always comes first; `start` is its offset in the message.
+    fn parse_plain_host(octets: &[u8], start: usize) -> Option<PlainHost>;
+
+    /// The same as [`conclude`](Draft::conclude) for a head of `len` bytes with a plain start line,
+    /// this plain `Host`, and no other field.
+    fn conclude_plain(&mut self, host: FieldSpan, len: usize);
 
     /// Judges the head as a whole; `octets` end with it.
     fn conclude(
@@ -135,15 +135,16 @@ impl<D: Draft> HeadMachine<D> {
         len: usize,
         limits: &Limits,
     ) -> Result<Progress, ParseError> {
+        if let State::StartLine { .. } = self.state
+            && self.lines.next() == 0
+            && self.begin(buffer, len, limits)
+        {
+            return Ok(Progress::Complete);
+        }
         if len == self.lines.next() + 1 && self.only_grows(&buffer[..len], limits) {
             return Ok(Progress::Partial);
         }
-        self.advance(buffer, len, limits);
-        match self.state {
-            State::StartLine { .. } | State::Fields => Ok(Progress::Partial),
-            State::Complete => Ok(Progress::Complete),
-            State::Failed(error) => Err(error),
-        }
+        self.go_on(buffer, len, limits)
     }
 
     /// Makes ready for the next message; keeps the memory of the table of fields. The draft is
@@ -190,20 +191,68 @@ impl<D: Draft> HeadMachine<D> {
         message.len() <= line_end_max && self.lines.only_grows(message)
     }
 
+    /// The short way into a message of which nothing was examined yet: takes the start line and the
+    /// field that nearly always comes first. True when the head ends behind that.
+    #[inline(always)]
+    fn begin(&mut self, buffer: &[u8], len: usize, limits: &Limits) -> bool {
+        let bound = buffer[..len].len().min(limits.head_bytes_max as usize);
+        let octets = &buffer[..buffer.len().min(bound + SLACK)];
+        let line = D::parse_plain(octets, limits);
+        let Some((line, line_len)) = line.filter(|(_, line_len)| *line_len <= bound) else {
+            return false;
+        };
+        self.draft.begin(&line);
+        let rest = octets.get(line_len..);
+        let host = rest.and_then(|rest| D::parse_plain_host(rest, line_len));
+        let Some(host) = host.filter(|host| host.end() <= bound && limits.fields_max > 0) else {
+            return self.begin_fields_at(line_len);
+        };
+        let end = host.end() + LINE_END.len();
+        if host.is_last && end <= bound {
+            self.draft.conclude_plain(host.span, end);
+            self.lines.count(end);
+            self.state = State::Complete;
+            return true;
+        }
+        self.draft.fields().push(host.span);
+        self.facts.note_plain_host(host.span.value);
+        self.begin_fields_at(host.end())
+    }
+
+    /// The lines up to `at` are taken; the head goes on.
+    fn begin_fields_at(&mut self, at: usize) -> bool {
+        self.state = State::Fields;
+        self.lines.pass(at);
+        false
+    }
+
+    /// Goes on with a message, line by line.
     #[inline(never)]
-    fn advance(&mut self, buffer: &[u8], len: usize, limits: &Limits) {
+    fn go_on(
+        &mut self,
+        buffer: &[u8],
+        len: usize,
+        limits: &Limits,
+    ) -> Result<Progress, ParseError> {
         if let State::StartLine { .. } | State::Fields = self.state
             && let Err(error) = self.take_lines(buffer, len, limits)
         {
             self.state = State::Failed(error);
         }
+        match self.state {
+            State::StartLine { .. } | State::Fields => Ok(Progress::Partial),
+            State::Complete => Ok(Progress::Complete),
+            State::Failed(error) => Err(error),
+        }
     }
 
-    #[inline(always)]
     fn take_lines(&mut self, buffer: &[u8], len: usize, limits: &Limits) -> Result<(), ParseError> {
         let message = &buffer[..len];
         let end = loop {
-            if let Some(end) = self.take_plain_lines(buffer, len, limits)? {
+            if let State::Fields = self.state
+                && let Some(at) = self.lines.untouched()
+                && let Some(end) = self.take_plain_fields(buffer, len, at, limits)?
+            {
                 break end;
             }
             match self.take_line(message, limits)? {
@@ -217,55 +266,19 @@ impl<D: Draft> HeadMachine<D> {
         Ok(())
     }
 
-    /// The short way: takes plain lines up to one that is not, or to the end of the head, which it
-    /// returns. Scans may run into what lies behind the message; a line that ends there is not
-    /// taken.
-    #[inline(always)]
-    fn take_plain_lines(
-        &mut self,
-        buffer: &[u8],
-        len: usize,
-        limits: &Limits,
-    ) -> Result<Option<usize>, ParseError> {
-        let Some(mut at) = self.lines.untouched() else {
-            return Ok(None);
-        };
-        let bound = len.min(limits.head_bytes_max as usize);
-        let octets = &buffer[..buffer.len().min(bound + SLACK)];
-        if let State::StartLine { .. } = self.state {
-            let rest = octets.get(at..);
-            let line = rest.and_then(|rest| D::parse_plain(rest, at, limits));
-            let Some((line, line_len)) = line.filter(|(_, line_len)| at + line_len <= bound) else {
-                return Ok(None);
-            };
-            self.begin_fields(&line);
-            at += line_len;
-        }
-        let host = octets.get(at..);
-        let host = host.and_then(|rest| D::parse_plain_host(rest, at));
-        if let Some((span, line_len)) = host.filter(|(_, line_len)| at + line_len <= bound) {
-            self.push_field(span, limits)?;
-            self.facts.note_plain_host(span.value)?;
-            at += line_len;
-        }
-        // More fields, or the end.
-        if octets.get(at..bound).and_then(<[u8]>::first_chunk) != Some(LINE_END) {
-            return self.take_plain_fields(octets, at, bound, limits);
-        }
-        let end = at + LINE_END.len();
-        self.lines.pass(end);
-        Ok(Some(end))
-    }
-
-    /// The short way through fields, from the one at `at`.
+    /// The short way: takes plain fields, from the one at `at` up to one that is not, or to the end
+    /// of the head, which it returns. Scans may run into what lies behind the message; a line that
+    /// ends there is not taken.
     #[inline(never)]
     fn take_plain_fields(
         &mut self,
-        octets: &[u8],
+        buffer: &[u8],
+        len: usize,
         mut at: usize,
-        bound: usize,
         limits: &Limits,
     ) -> Result<Option<usize>, ParseError> {
+        let bound = len.min(limits.head_bytes_max as usize);
+        let octets = &buffer[..buffer.len().min(bound + SLACK)];
         let mut controls = Controls::from(octets, at);
         let mut end = None;
         while let Some(text_len) = whole_line(octets, &mut controls, at, bound) {

@@ -5,7 +5,7 @@
 //! the main machine judge it when the head is complete. A field that must not come twice is
 //! refused when it does.
 
-use super::block;
+use super::block::{self, AUTHORITY_WINDOW, BLOCK};
 use super::framing::TransferCoding;
 use super::grammar::{decimal, folds_to, is_blank, token_len, trim};
 use super::head::{FieldSpan, Span};
@@ -44,24 +44,48 @@ pub(super) fn parse_plain(octets: &[u8], text_len: usize, start: usize) -> Optio
     Some(Field { name, value, span })
 }
 
-/// Reads the line in front of `octets` if it is `Host` with a [plain
-/// authority](block::plain_authority_len). Returns it with its length, line end included.
+/// A `Host` line with a [plain authority](block::plain_authority_len).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PlainHost {
+    pub span: FieldSpan,
+    /// The line that ends the head is next.
+    pub is_last: bool,
+}
+
+/// Reads the line in front of `octets`, `start` in the message, if it is `Host` with a
+/// [plain authority](block::plain_authority_len).
 #[inline(always)]
-pub(super) fn parse_plain_host(octets: &[u8], start: usize) -> Option<(FieldSpan, usize)> {
-    let (name, rest) = octets.split_first_chunk::<4>()?;
-    let (separator, rest) = rest.split_first_chunk()?;
-    if !folds_to(name, b"host") || separator != b": " {
+pub(super) fn parse_plain_host(octets: &[u8], start: usize) -> Option<PlainHost> {
+    let window: &[u8; HOST_NAME.len() + AUTHORITY_WINDOW] = octets.first_chunk()?;
+    let (name, value) = window.split_first_chunk::<{ HOST_NAME.len() }>()?;
+    let is_host = folds_to(name.first_chunk::<4>()?, b"host") && name.last_chunk() == Some(b": ");
+    if !is_host {
         return None;
     }
-    let len = block::plain_authority_len(rest)?;
-    if rest.get(len..)?.first_chunk() != Some(LINE_END) {
-        return None;
-    }
-    let span = FieldSpan {
-        name: Span::at(start, name.len()),
-        value: Span::at(start + "host: ".len(), len),
+    let (len, behind): (usize, &[u8; 4]) = match block::short_authority_len(value.first_chunk()?)? {
+        BLOCK => {
+            let value = octets.get(HOST_NAME.len()..)?;
+            let len = block::plain_authority_len(value)?;
+            (len, value.get(len..)?.first_chunk()?)
+        }
+        len => (len, value.get(len..)?.first_chunk()?),
     };
-    Some((span, "host: ".len() + len + LINE_END.len()))
+    let span = FieldSpan {
+        name: Span::at(start, "Host".len()),
+        value: Span::at(start + HOST_NAME.len(), len),
+    };
+    let is_last = behind.last_chunk() == Some(LINE_END);
+    (behind.first_chunk() == Some(LINE_END)).then_some(PlainHost { span, is_last })
+}
+
+const HOST_NAME: &str = "Host: ";
+
+impl PlainHost {
+    /// The length of the message up to the end of this line.
+    #[inline(always)]
+    pub fn end(self) -> usize {
+        self.span.value.end as usize + LINE_END.len()
+    }
 }
 
 /// Reads `line`, which has no line end any more; `start` is its offset in the message.
@@ -213,11 +237,11 @@ impl FieldFacts {
         !self.close && (version == Version::Http11 || self.keep_alive)
     }
 
-    /// Takes note of a `Host` with a [plain authority](block::plain_authority_len).
+    /// Takes note of a `Host` with a [plain authority](block::plain_authority_len), the first field.
     #[inline(always)]
-    pub fn note_plain_host(&mut self, span: Span) -> Result<(), ParseError> {
+    pub fn note_plain_host(&mut self, span: Span) {
         self.host_is_plain = true;
-        self.note_host(span)
+        self.host = Some(span);
     }
 
     /// Two `Host` fields are refused even when equal: whoever stands in front may have used the

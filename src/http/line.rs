@@ -152,6 +152,12 @@ impl LineMachine {
         self.complete(end);
     }
 
+    /// Counts `len` octets of a message that others have examined to its end.
+    #[inline(always)]
+    pub fn count(&mut self, len: usize) {
+        self.examined += len as u64;
+    }
+
     /// Goes over `len` octets that belong to no line; the next line begins behind them.
     pub fn skip(&mut self, len: usize) {
         self.next += len;

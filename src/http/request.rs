@@ -120,15 +120,19 @@ impl<'b> Request<'b> {
         self.head
     }
 
+    /// How many bytes head, body and trailers have together, without chunk framing.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.head.len() + self.body.len() + self.trailers.lines().len()
+    }
+
     /// A copy that lives on its own, for an answer that comes later or from elsewhere.
     #[must_use]
     pub fn to_owned(&self) -> OwnedRequest {
-        let head_len = self.head.len();
-        let trailers = self.trailers.lines();
-        let mut bytes = Vec::with_capacity(head_len + self.body.len() + trailers.len());
-        bytes.extend_from_slice(&self.message[..head_len]);
+        let mut bytes = Vec::with_capacity(self.octets());
+        bytes.extend_from_slice(&self.message[..self.head.len()]);
         bytes.extend_from_slice(self.body);
-        bytes.extend_from_slice(trailers);
+        bytes.extend_from_slice(self.trailers.lines());
         OwnedRequest {
             bytes,
             body_len: self.body.len(),

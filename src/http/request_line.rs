@@ -1,7 +1,7 @@
 //! The request line: method, target, version, one SP between them (RFC 9112, 3).
 
 use super::authority::Authority;
-use super::block;
+use super::block::{self, BLOCK};
 use super::grammar::{target_len, token_len};
 use super::head::Span;
 use super::{Limits, Method, ParseError, Version};
@@ -50,34 +50,60 @@ pub(super) fn too_long(line: &[u8], limits: &Limits) -> ParseError {
         .unwrap_or(ParseError::TargetTooLong { limit })
 }
 
-/// Reads the line in front of `octets` if it is whole and as nearly all are: with a path for a
-/// target, of HTTP/1.1. Returns it with its length, line end included.
+/// Reads the line that `octets`, and the message, begin with if it is whole and as nearly all are:
+/// with a path for a target, of HTTP/1.1. Returns it with its length, line end included.
 ///
 /// Of any other it says nothing: that is for the line machine and [`parse`], which would say the
 /// same of this one.
 #[inline(always)]
-pub(super) fn parse_plain(
-    octets: &[u8],
-    start: usize,
-    limits: &Limits,
-) -> Option<(RequestLine, usize)> {
-    let (method, method_len) = method(octets).ok()?;
-    let rest = octets.get(method_len + 1..)?;
-    let target_len = block::target_len(rest)?;
-    let is_path = rest.first() == Some(&b'/') && method != Method::Connect;
-    let tail = rest.get(target_len..)?.first_chunk();
-    if !is_path || tail != Some(HTTP_11_TAIL) || target_len > limits.target_bytes_max as usize {
+pub(super) fn parse_plain(octets: &[u8], limits: &Limits) -> Option<(RequestLine, usize)> {
+    let found = short_get(octets).or_else(|| any_path(octets));
+    let (method, method_len, target_len) = found?;
+    if target_len > limits.target_bytes_max as usize {
         return None;
     }
     let line = RequestLine {
         method,
-        method_name: Span::at(start, method_len),
-        target: Span::at(start + method_len + 1, target_len),
+        method_name: Span::at(0, method_len),
+        target: Span::at(method_len + 1, target_len),
         form: Form::Origin,
         authority: None,
         version: Version::Http11,
     };
     Some((line, method_len + 1 + target_len + TAIL_BYTES))
+}
+
+/// Octets in which a line is found that is short enough for a single look.
+const WINDOW: usize = "GET ".len() + BLOCK + TAIL_BYTES;
+
+/// The method and the lengths of method and target, of a line with GET and a path that ends in the
+/// first block. All that is looked at lies within a window, so nothing needs to be checked again.
+#[inline(always)]
+fn short_get(octets: &[u8]) -> Option<(Method, usize, usize)> {
+    let window: &[u8; WINDOW] = octets.first_chunk()?;
+    let (_, rest) = window.split_first_chunk::<{ "GET ".len() }>()?;
+    let target_len = block::short_target_len(rest.first_chunk()?);
+    let is_get = window.first_chunk() == Some(b"GET /");
+    let is_plain = is_get && is_http_11(rest[target_len..].first_chunk()?);
+    is_plain.then_some((Method::Get, 3, target_len))
+}
+
+/// The same for any method but CONNECT and a path of any length.
+#[inline(never)]
+fn any_path(octets: &[u8]) -> Option<(Method, usize, usize)> {
+    let (method, method_len) = method(octets).ok()?;
+    let rest = octets.get(method_len + 1..)?;
+    let target_len = block::target_len(rest)?;
+    let tail = rest.get(target_len..)?.first_chunk()?;
+    let is_plain = rest[0] == b'/' && method != Method::Connect && is_http_11(tail);
+    is_plain.then_some((method, method_len, target_len))
+}
+
+/// Two words, the last one over the end of the first, are compared faster than so many octets.
+#[inline(always)]
+fn is_http_11(tail: &[u8; TAIL_BYTES]) -> bool {
+    tail.first_chunk::<8>() == HTTP_11_TAIL.first_chunk()
+        && tail.last_chunk::<4>() == HTTP_11_TAIL.last_chunk()
 }
 
 /// Reads `line`, which ends in CR LF; `start` is its offset in the message.
@@ -144,7 +170,7 @@ fn method_len(line: &[u8]) -> Result<usize, ParseError> {
 /// The version at the end of the line.
 #[inline]
 fn version(tail: &[u8; TAIL_BYTES]) -> Result<Version, ParseError> {
-    if tail == HTTP_11_TAIL {
+    if is_http_11(tail) {
         return Ok(Version::Http11);
     }
     match tail {

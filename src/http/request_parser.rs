@@ -6,7 +6,7 @@
 use super::authority::Authority;
 use super::head::{FieldSpan, Span};
 use super::head_machine::{Draft, HeadMachine};
-use super::headers::{self, Expect, Field, FieldFacts};
+use super::headers::{self, Expect, Field, FieldFacts, PlainHost};
 use super::request_line::{self, Form, RequestLine};
 use super::{Framing, Head, Limits, Method, ParseError, Progress, Version};
 
@@ -104,8 +104,8 @@ impl Draft for RequestDraft {
     }
 
     #[inline(always)]
-    fn parse_plain(octets: &[u8], start: usize, limits: &Limits) -> Option<(RequestLine, usize)> {
-        request_line::parse_plain(octets, start, limits)
+    fn parse_plain(octets: &[u8], limits: &Limits) -> Option<(RequestLine, usize)> {
+        request_line::parse_plain(octets, limits)
     }
 
     fn parse(line: &[u8], start: usize, limits: &Limits) -> Result<RequestLine, ParseError> {
@@ -132,8 +132,16 @@ impl Draft for RequestDraft {
     }
 
     #[inline(always)]
-    fn parse_plain_host(octets: &[u8], start: usize) -> Option<(FieldSpan, usize)> {
+    fn parse_plain_host(octets: &[u8], start: usize) -> Option<PlainHost> {
         headers::parse_plain_host(octets, start)
+    }
+
+    #[inline(always)]
+    fn conclude_plain(&mut self, host: FieldSpan, len: usize) {
+        self.head.fields.push(host);
+        self.head.host = Some(host.value);
+        self.head.len = Span::at(0, len).end;
+        self.head.asks_nothing();
     }
 
     #[inline(always)]
@@ -150,8 +158,7 @@ impl Draft for RequestDraft {
         if facts.any_other || !facts.host_is_plain || head.version != Version::Http11 {
             return self.judge(facts, octets, limits);
         }
-        head.framing = Framing::None;
-        (head.persistent, head.upgrade, head.expects_continue) = (true, false, false);
+        head.asks_nothing();
         Ok(())
     }
 }

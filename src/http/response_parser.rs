@@ -11,7 +11,7 @@
 use super::framing::is_tunnel;
 use super::head::{FieldSpan, Span};
 use super::head_machine::{Draft, HeadMachine};
-use super::headers::{Field, FieldFacts};
+use super::headers::{Field, FieldFacts, PlainHost};
 use super::status_line::{self, StatusLine};
 use super::{Framing, Limits, Method, ParseError, Progress, ResponseFraming, ResponseHead};
 
@@ -138,8 +138,8 @@ impl Draft for ResponseDraft {
     }
 
     #[inline(always)]
-    fn parse_plain(octets: &[u8], start: usize, _limits: &Limits) -> Option<(StatusLine, usize)> {
-        status_line::parse_plain(octets, start)
+    fn parse_plain(octets: &[u8], _limits: &Limits) -> Option<(StatusLine, usize)> {
+        status_line::parse_plain(octets)
     }
 
     fn parse(line: &[u8], start: usize, _limits: &Limits) -> Result<StatusLine, ParseError> {
@@ -168,9 +168,11 @@ impl Draft for ResponseDraft {
 
     /// Responses have no field that nearly always comes first.
     #[inline(always)]
-    fn parse_plain_host(_octets: &[u8], _start: usize) -> Option<(FieldSpan, usize)> {
+    fn parse_plain_host(_octets: &[u8], _start: usize) -> Option<PlainHost> {
         None
     }
+
+    fn conclude_plain(&mut self, _host: FieldSpan, _len: usize) {}
 
     fn conclude(
         &mut self,

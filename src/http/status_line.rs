@@ -26,13 +26,13 @@ pub(super) struct StatusLine {
     pub reason: Span,
 }
 
-/// Reads the line in front of `octets` if it is whole and as nearly all are: of HTTP/1.1, without
+/// Reads the line that `octets`, and the message, begin with if it is whole and as nearly all are: of HTTP/1.1, without
 /// HTAB. Returns it with its length, line end included.
 ///
 /// Of any other it says nothing: that is for the line machine and [`parse`], which would say the
 /// same of this one.
 #[inline(always)]
-pub(super) fn parse_plain(octets: &[u8], start: usize) -> Option<(StatusLine, usize)> {
+pub(super) fn parse_plain(octets: &[u8]) -> Option<(StatusLine, usize)> {
     let (version, rest) = octets.split_first_chunk()?;
     let (status, phrase) = status(rest)?;
     let reason_len = block::text_len(phrase)?;
@@ -42,7 +42,7 @@ pub(super) fn parse_plain(octets: &[u8], start: usize) -> Option<(StatusLine, us
     let line = StatusLine {
         version: Version::Http11,
         status,
-        reason: Span::at(start + REASON_AT, reason_len),
+        reason: Span::at(REASON_AT, reason_len),
     };
     Some((line, REASON_AT + reason_len + LINE_END.len()))
 }

@@ -11,7 +11,7 @@
 //!
 //! Both bits are in one word, which every step reads and changes at once. So the steps have an order,
 //! and whichever of the two sides comes second sees the first: the loop does not lie down, or it is
-//! woken. The model below tries every order.
+//! woken. `reactor/tests/loom_wake_ups.rs` tries every order.
 
 use crate::sync::{AtomicU8, Ordering};
 
@@ -39,7 +39,8 @@ impl Bell {
         self.bits.fetch_or(RUNG, Ordering::AcqRel) == ASLEEP
     }
 
-    /// The loop is about to sleep. Whether it may: not if the bell has rung.
+    /// The loop is about to sleep. Whether it may: not if the bell has rung. [`get_up`](Bell::get_up) is
+    /// to follow in any case.
     #[must_use]
     pub(super) fn lie_down(&self) -> bool {
         self.bits.fetch_or(ASLEEP, Ordering::AcqRel) & RUNG == 0
@@ -59,80 +60,5 @@ impl Bell {
     /// The loop is going to look: what comes from now on rings anew.
     pub(super) fn hush(&self) {
         self.bits.fetch_and(!RUNG, Ordering::AcqRel);
-    }
-}
-
-#[cfg(all(test, trine_loom))]
-mod loom_models {
-    use loom::sync::atomic::{AtomicUsize, Ordering};
-    use loom::sync::{Arc, Condvar, Mutex};
-    use loom::thread;
-
-    use super::Bell;
-
-    /// What the eventfd does: counts writes, and ends a sleep.
-    #[derive(Default)]
-    struct Eventfd {
-        written: Mutex<usize>,
-        woken: Condvar,
-    }
-
-    impl Eventfd {
-        fn write(&self) {
-            *self.written.lock().unwrap() += 1;
-            self.woken.notify_one();
-        }
-
-        fn sleep(&self, seen: &mut usize) {
-            let mut written = self.written.lock().unwrap();
-            while *written == *seen {
-                written = self.woken.wait(written).unwrap();
-            }
-            *seen = *written;
-        }
-    }
-
-    /// Two threads announce one thing each; the loop sleeps between looks and ends when it has seen
-    /// both. A wake-up that is lost leaves it asleep, which loom reports as a deadlock.
-    #[test]
-    fn loom_no_wake_up_is_lost_and_each_sleep_is_ended_once() {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
-        model.check(|| {
-            let bell = Arc::new(Bell::new());
-            let eventfd = Arc::new(Eventfd::default());
-            let announced = Arc::new(AtomicUsize::new(0));
-            let threads: Vec<_> = (0..2)
-                .map(|_| {
-                    let (bell, eventfd) = (Arc::clone(&bell), Arc::clone(&eventfd));
-                    let announced = Arc::clone(&announced);
-                    thread::spawn(move || {
-                        announced.fetch_add(1, Ordering::SeqCst);
-                        if bell.ring() {
-                            eventfd.write();
-                        }
-                    })
-                })
-                .collect();
-            let (mut seen, mut sleeps) = (0, 0);
-            loop {
-                if bell.has_rung() {
-                    bell.hush();
-                }
-                if announced.load(Ordering::SeqCst) == 2 {
-                    break;
-                }
-                if bell.lie_down() {
-                    sleeps += 1;
-                    eventfd.sleep(&mut seen);
-                }
-                bell.get_up();
-            }
-            for thread in threads {
-                thread.join().unwrap();
-            }
-            // One write may come for the sleep that the loop was about to begin.
-            assert!(*eventfd.written.lock().unwrap() <= sleeps + 1);
-        });
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Core<S> {
     pub(super) control_sources: usize,
     pub(super) bulk_sources: usize,
     pub(super) watch: Watch,
+    /// When the dispatch began that is timed, in nanoseconds since the loop began.
+    pub(super) sample_began: u64,
 }
 
 impl<S: 'static> Core<S> {
@@ -52,6 +54,7 @@ impl<S: 'static> Core<S> {
             control_sources: 0,
             bulk_sources: 0,
             watch: Watch::new(),
+            sample_began: 0,
         }
     }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::core::Core;
-use super::metrics::SAMPLE_EVERY;
 use super::slot::{Leaving, Slot};
 use super::source::{Event, EventSource, Next, Readiness, Removed};
 use crate::slab::Token;
@@ -33,35 +32,33 @@ impl<S: 'static> Core<S> {
         self.base.metrics.events += 1;
         #[cfg(feature = "testing")]
         self.witness_dispatch(token, event);
-        let sampled = self.base.metrics.events.is_multiple_of(SAMPLE_EVERY);
-        let began = if sampled { self.base.kernel.nanos() } else { 0 };
+        if self.base.metrics.is_sampling() {
+            self.sample_began = self.base.kernel.nanos();
+        }
         let mut cx = Context { core: self, token };
         // Asked for its name in here: a panic of that is the source's end like any other.
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            (source.name(), source.handle(event, state, &mut cx))
+            cx.core.watch.note(source.name());
+            source.handle(event, state, &mut cx)
         }));
-        let (name, next) = match ran {
-            Ok((name, next)) => (name, Ok(next)),
-            Err(payload) => (ask(|| source.name()).unwrap_or(NAMELESS), Err(payload)),
-        };
-        if sampled {
-            self.sample(name, began);
+        if self.base.metrics.is_sampling() {
+            self.sample();
         }
-        if self.watch.note(name) {
+        if self.watch.is_due() {
             self.look_at_the_clock();
         }
-        let next = match next {
+        let next = match ran {
             Ok(next) => {
                 #[cfg(feature = "testing")]
                 self.witness_answer(token, next);
                 self.park(token, source, next);
                 if cfg!(debug_assertions) && next == Next::Wait && is_readable(event) {
-                    self.check_drained(token, name);
+                    self.check_drained(token);
                 }
                 Some(next)
             }
             Err(payload) => {
-                self.panicked(token, (name, source), payload);
+                self.panicked(token, source, payload);
                 None
             }
         };
@@ -74,14 +71,17 @@ impl<S: 'static> Core<S> {
     /// In a debug build: says once when a source waits for an edge that does not come, because it
     /// left bytes unread. Bytes that came since the read may make it a false alarm.
     #[cold]
-    fn check_drained(&mut self, token: Token, name: &'static str) {
-        let fd = self.slots.get(token).and_then(|slot| slot.facts.fd);
+    fn check_drained(&mut self, token: Token) {
+        let slot = self.slots.get(token);
+        let fd = slot.and_then(|slot| slot.facts.fd);
         let Some(fd) = fd.filter(|_| self.base.metrics.left_ready == 0) else {
             return;
         };
         if self.base.kernel.is_readable(fd) {
+            let source = slot.and_then(|slot| slot.source.as_deref());
+            let source = source.and_then(|source| ask(|| source.name()));
             self.base.metrics.left_ready += 1;
-            tracing::warn!(target: "trine::loop", source = name, "returned Next::Wait with bytes unread: read until the kernel would block, or return Next::Again");
+            tracing::warn!(target: "trine::loop", source, "returned Next::Wait with bytes unread: read until the kernel would block, or return Next::Again");
         }
     }
 
@@ -114,10 +114,11 @@ impl<S: 'static> Core<S> {
     fn panicked(
         &mut self,
         token: Token,
-        (name, source): (&'static str, Box<dyn EventSource<S>>),
+        source: Box<dyn EventSource<S>>,
         payload: Box<dyn Any + Send>,
     ) {
         self.base.metrics.panics += 1;
+        let name = ask(|| source.name()).unwrap_or(NAMELESS);
         report_panic(name, "source panicked", payload);
         if let Some(slot) = self.slots.get_mut(token) {
             slot.source = Some(source);
@@ -168,8 +169,10 @@ impl<S: 'static> Core<S> {
     }
 
     #[cold]
-    fn sample(&mut self, name: &'static str, began: u64) {
-        let took = Duration::from_nanos(self.base.kernel.nanos().saturating_sub(began));
+    fn sample(&mut self) {
+        let nanos = self.base.kernel.nanos().saturating_sub(self.sample_began);
+        let took = Duration::from_nanos(nanos);
+        let name = self.watch.latest().unwrap_or(NAMELESS);
         self.base.metrics.sample(name, took);
     }
 }

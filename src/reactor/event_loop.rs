@@ -231,8 +231,8 @@ impl<S: 'static> EventLoop<S> {
         let waited = match sleep {
             true => {
                 base.arm();
-                let sleep = base.remote.lie_down();
-                let waited = base.kernel.wait(&mut self.batch, sleep);
+                let may_sleep = base.remote.lie_down(); // from now on a call ends it
+                let waited = base.kernel.wait(&mut self.batch, may_sleep);
                 base.remote.get_up();
                 waited
             }
@@ -263,7 +263,7 @@ impl<S: 'static> EventLoop<S> {
         if self.woken.is_empty() && self.core.base.remote.is_pending() {
             let base = &mut self.core.base;
             base.metrics.wakeups += 1;
-            base.metrics.eventfd_writes = base.remote.writes();
+            base.metrics.eventfd_writes = base.remote.calls();
             base.remote.take(&mut self.woken);
         }
         for _ in 0..WOKEN_PER_TURN {

@@ -1,7 +1,7 @@
 //! What the loop counts about itself. No counter costs a system call. The clock is read twice a
 //! turn, once more for every 16 callbacks, and twice more for the one callback in 64 that is timed.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Counters of one loop since it was made. All only grow.
@@ -33,14 +33,14 @@ pub struct Metrics {
     pub wakeups: u64,
     /// Times that one of them had to write the eventfd, as the loop slept.
     pub eventfd_writes: u64,
-    by_source: HashMap<&'static str, SourceTime>,
+    by_source: BTreeMap<&'static str, SourceTime>,
 }
 
 /// A callback that runs longer than this is reported: everybody else waits meanwhile.
 pub const SLOW_CALLBACK: Duration = Duration::from_millis(100);
 
 /// One dispatch in this many is timed for [`Metrics::time_by_source`].
-pub(super) const SAMPLE_EVERY: u64 = 64;
+const SAMPLE_EVERY: u64 = 64;
 
 /// Where the time of a loop goes, by kind of source.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +57,12 @@ impl Metrics {
     /// The sampled time of each kind of source, by [`EventSource::name`](super::EventSource::name).
     pub fn time_by_source(&self) -> impl Iterator<Item = (&'static str, SourceTime)> {
         self.by_source.iter().map(|(name, time)| (*name, *time))
+    }
+
+    /// Whether the present dispatch is one of those that are timed.
+    #[inline]
+    pub(super) fn is_sampling(&self) -> bool {
+        self.events.is_multiple_of(SAMPLE_EVERY)
     }
 
     pub(super) fn sample(&mut self, name: &'static str, took: Duration) {

@@ -19,19 +19,20 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
 
 use super::bell::Bell;
 use crate::slab::Token;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// The part of a loop that other threads may touch.
 pub(crate) struct Remote {
-    /// `None` on a virtual kernel, which never really sleeps.
-    eventfd: Option<mio::Waker>,
+    /// Ends a sleep of the loop.
+    call: Box<dyn Fn() + Send + Sync>,
     bell: Bell,
-    /// How many times the eventfd was written.
-    writes: AtomicU64,
+    /// How many times that was needed.
+    calls: AtomicU64,
     closed: AtomicBool,
     woken: Mutex<Vec<Arc<Target>>>,
 }
@@ -44,11 +45,21 @@ struct Target {
 }
 
 impl Remote {
+    /// `eventfd` is `None` on a virtual kernel, which never really sleeps.
     pub(super) fn new(eventfd: Option<mio::Waker>) -> Arc<Remote> {
+        Remote::calling(move || {
+            if let Some(eventfd) = &eventfd {
+                // It fails only when the descriptor is gone, and then there is nobody to wake.
+                let _ = eventfd.wake();
+            }
+        })
+    }
+
+    pub(super) fn calling(call: impl Fn() + Send + Sync + 'static) -> Arc<Remote> {
         Arc::new(Remote {
-            eventfd,
+            call: Box::new(call),
             bell: Bell::new(),
-            writes: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             woken: Mutex::new(Vec::new()),
         })
@@ -71,7 +82,8 @@ impl Remote {
         self.bell.has_rung()
     }
 
-    /// Before the loop sleeps: whether it may. Tell [`get_up`](Remote::get_up) afterwards.
+    /// Before the loop sleeps: whether it may. [`get_up`](Remote::get_up) is to follow in any case.
+    #[must_use]
     pub(super) fn lie_down(&self) -> bool {
         self.bell.lie_down()
     }
@@ -82,8 +94,8 @@ impl Remote {
     }
 
     /// How many times a thread had to write the eventfd.
-    pub(super) fn writes(&self) -> u64 {
-        self.writes.load(Ordering::Relaxed)
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.load(Relaxed)
     }
 
     /// Fills `tokens` with who was woken since the last call.
@@ -91,7 +103,8 @@ impl Remote {
         self.bell.hush();
         let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
         for target in woken.drain(..) {
-            target.scheduled.store(false, Ordering::SeqCst);
+            // Read and written at once: what a wake found in the list has announced is seen now.
+            target.scheduled.swap(false, Ordering::AcqRel);
             tokens.push_back(target.token);
         }
     }
@@ -103,12 +116,9 @@ impl Remote {
         }
         woken.push(target);
         drop(woken);
-        if self.bell.ring()
-            && let Some(eventfd) = &self.eventfd
-        {
-            self.writes.fetch_add(1, Ordering::Relaxed);
-            // It fails only when the descriptor is gone, and then there is nobody to wake.
-            let _ = eventfd.wake();
+        if self.bell.ring() {
+            self.calls.fetch_add(1, Relaxed);
+            (self.call)();
         }
     }
 }
@@ -135,7 +145,7 @@ impl Waker {
 
     /// Wakes the source. Never waits, never fails; several wakes before the source runs are one.
     pub fn wake(&self) {
-        if !self.target.scheduled.swap(true, Ordering::SeqCst) {
+        if !self.target.scheduled.swap(true, Ordering::AcqRel) {
             self.target.remote.push(Arc::clone(&self.target));
         }
     }

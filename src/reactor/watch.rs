@@ -41,11 +41,22 @@ impl Watch {
         self.len = 0;
     }
 
-    /// Remembers that `name` ran. True when it is time to read the clock and close the window.
+    /// Remembers that `name` runs.
     #[inline]
-    pub(super) fn note(&mut self, name: &'static str) -> bool {
+    pub(super) fn note(&mut self, name: &'static str) {
         self.names[self.len % WINDOW] = name;
         self.len += 1;
+    }
+
+    /// Who ran last in this window.
+    pub(super) fn latest(&self) -> Option<&'static str> {
+        let latest = self.len.checked_sub(1)?;
+        Some(self.names[latest % WINDOW])
+    }
+
+    /// Whether it is time to read the clock and close the window.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
         self.len >= WINDOW || self.alone > 0
     }
 

@@ -96,21 +96,36 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
                 self.ready = self.ready.union(readiness);
                 self.connection.poll(&mut turn)
             }
-            Event::Deadline => self.handle_deadline(&mut turn),
-            Event::Resumed => self.handle_resumed(cx.is_draining(), &mut turn),
-            Event::Drain => self.handle_drain(&mut turn),
-            Event::Woken => {
-                self.connection.handle_woken();
-                self.connection.poll(&mut turn)
-            }
-            Event::Signal(_) => self.connection.poll(&mut turn),
+            event => self.handle_other(event, cx.is_draining(), &mut turn),
         };
         let next = self.drive(step, &mut turn, &mut unit, cx);
         self.connection.handle_blocked(turn.pools);
-        if self.exchange.is_some() && !self.connection.is_streaming() {
-            unit.let_go(&mut self.exchange);
+        if self.exchange.is_some() {
+            self.let_go_if_over(&mut unit);
         }
         next
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn let_go_if_over(&mut self, unit: &mut Unit<'_, S, V>) {
+        if !self.connection.is_streaming() {
+            unit.let_go(&mut self.exchange);
+        }
+    }
+
+    #[inline(never)]
+    fn handle_other(&mut self, event: Event, is_draining: bool, turn: &mut Turn<'_>) -> Step {
+        match event {
+            Event::Deadline => self.handle_deadline(turn),
+            Event::Resumed => self.handle_resumed(is_draining, turn),
+            Event::Drain => self.handle_drain(turn),
+            Event::Woken => {
+                self.connection.handle_woken();
+                self.connection.poll(turn)
+            }
+            Event::Ready(_) | Event::Signal(_) => self.connection.poll(turn),
+        }
     }
 
     /// Before a client is judged late, what it has sent and taken is counted: the kernel may not
@@ -168,7 +183,9 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         }
     }
 
-    /// Does what the connection wishes, from `step` on, until it has to wait.
+    /// Does what the connection wishes, from `step` on, until it has to wait. Goes straight along the
+    /// way of a request that is answered at once; for all else there is a loop aside.
+    #[inline(always)]
     fn drive(
         &mut self,
         mut step: Step,
@@ -177,20 +194,62 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         cx: &Context<'_, S>,
     ) -> Next {
         let mut written = 0;
+        if let Step::Read = step {
+            let Some(next) = self.read(turn) else {
+                return self.rest();
+            };
+            step = next;
+        }
+        loop {
+            if let Step::Request = step {
+                step = self.answer(turn, unit, cx);
+            }
+            if let Step::Write = step {
+                if written >= WRITE_PER_TURN {
+                    return Next::Again; // what is left waits for the others
+                }
+                let Some(next) = self.write(turn, &mut written) else {
+                    return self.rest();
+                };
+                step = next;
+            }
+            if let Step::Read = step
+                && !self.ready.is_readable()
+            {
+                return self.rest();
+            }
+            match self.go_on(step, &mut written, turn, unit, cx) {
+                Ok(()) => step = Step::Request,
+                Err(next) => return next,
+            }
+        }
+    }
+
+    /// Waits for the socket, or the deadline of the connection.
+    #[inline(always)]
+    fn rest(&self) -> Next {
+        Next::Until(self.connection.deadline())
+    }
+
+    /// Goes on until there is a request to be answered, or an error, which is what the loop is told.
+    #[cold]
+    #[inline(never)]
+    fn go_on(
+        &mut self,
+        mut step: Step,
+        written: &mut usize,
+        turn: &mut Turn<'_>,
+        unit: &mut Unit<'_, S, V>,
+        cx: &Context<'_, S>,
+    ) -> Result<(), Next> {
         loop {
             let went_on = match step {
+                Step::Request => return Ok(()),
                 Step::Read => self.read(turn),
-                Step::Request => Some(self.answer(turn, unit, cx)),
-                Step::Write if written < WRITE_PER_TURN => self.write(turn, &mut written),
-                step => match self.step_aside(step, turn, unit, cx) {
-                    Ok(went_on) => went_on,
-                    Err(next) => return next,
-                },
+                Step::Write if *written < WRITE_PER_TURN => self.write(turn, written),
+                step => self.step_aside(step, turn, unit, cx)?,
             };
-            match went_on {
-                Some(next) => step = next,
-                None => return Next::Until(self.connection.deadline()),
-            }
+            step = went_on.ok_or_else(|| self.rest())?;
         }
     }
 

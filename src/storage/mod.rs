@@ -50,9 +50,12 @@
 //! |---|---|
 //! | operations, outcomes, faults | `storage/operation.rs`, `storage/fault.rs` |
 //! | the traits of an adapter | `storage/store.rs` |
+//! | the store in memory: sizes, time to live, eviction | `storage/memory/mod.rs` |
 //! | the durable store, on an embedded database | `storage/durable/mod.rs` |
+//! | the store for many writes, on a log-structured tree | `storage/fjall/mod.rs` |
 //! | what embedded engines share | `storage/envelope.rs`, `storage/rows.rs` |
 //! | the suite that every store passes (feature `testing`) | `storage/conformance/mod.rs` |
+//! | Redis Cluster as a store (feature `redis`) | `storage/redis_cluster/mod.rs` |
 //! | queues, threads, order per key | `storage/unit.rs`, `storage/lane.rs`, `storage/pending.rs` |
 
 mod answering;
@@ -65,6 +68,8 @@ mod lane;
 mod metrics;
 mod operation;
 mod pending;
+#[cfg(feature = "redis")]
+pub mod redis_cluster;
 mod store;
 mod unit;
 
@@ -75,8 +80,13 @@ mod open_error;
 #[cfg(any(feature = "durable", feature = "fjall"))]
 mod rows;
 
+pub mod memory;
+
 #[cfg(feature = "durable")]
 pub mod durable;
+
+#[cfg(feature = "fjall")]
+pub mod fjall;
 
 pub use clock::{Clock, SystemClock};
 pub use fault::{Fault, Outcome};
@@ -87,5 +97,7 @@ pub use open_error::OpenError;
 pub use operation::{
     Condition, Durability, Entry, Operation, Page, Reply, Request, Revision, Written,
 };
+#[cfg(feature = "redis")]
+pub use redis_cluster::{ClusterOptions, RedisCluster};
 pub use store::{Atomic, Capabilities, InPlace, Outcomes, Session, Store};
 pub use unit::{Completion, Place, StorageUnit, Submission, UnitOptions};

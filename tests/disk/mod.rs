@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use trine::storage::{
-    Clock, Condition, Entry, Fault, Operation, Outcome, Outcomes, Reply, Request, Revision, Session,
+    Clock, Condition, Entry, Fault, OpenError, Operation, Outcome, Outcomes, Reply, Request,
+    Revision, Session, Store,
 };
 use trine::time::{Span, Tick};
 
@@ -46,6 +47,54 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Which store in files.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    #[cfg(feature = "durable")]
+    Durable,
+    #[cfg(feature = "fjall")]
+    Fjall,
+}
+
+impl Kind {
+    /// Those that this build has.
+    pub const ALL: &[Kind] = &[
+        #[cfg(feature = "durable")]
+        Kind::Durable,
+        #[cfg(feature = "fjall")]
+        Kind::Fjall,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(feature = "durable")]
+            Kind::Durable => "durable",
+            #[cfg(feature = "fjall")]
+            Kind::Fjall => "fjall",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Kind {
+        let mut all = Kind::ALL.iter();
+        *all.find(|kind| kind.name() == name).unwrap()
+    }
+
+    pub fn open(self, path: &Path) -> Result<Box<dyn Store>, OpenError> {
+        match self {
+            #[cfg(feature = "durable")]
+            Kind::Durable => {
+                use trine::storage::durable::{Durable, Options};
+                Ok(Box::new(Durable::open(path, Options::default())?))
+            }
+            #[cfg(feature = "fjall")]
+            Kind::Fjall => {
+                use trine::storage::fjall::{Fjall, Options};
+                Ok(Box::new(Fjall::open(path, Options::default())?))
+            }
+        }
     }
 }
 

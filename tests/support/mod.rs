@@ -43,6 +43,7 @@ pub struct Counters {
     pub server: ServerMetrics,
     pub turns: u64,
     pub timer_sets: u64,
+    pub eventfd_writes: u64,
     pub stale_events: u64,
     pub sources: usize,
 }
@@ -90,6 +91,7 @@ fn count(server: ServerMetrics, cx: &Context<'_, ()>) -> Counters {
     let Metrics {
         turns,
         timer_sets,
+        eventfd_writes,
         stale_events,
         ..
     } = *cx.metrics();
@@ -97,6 +99,7 @@ fn count(server: ServerMetrics, cx: &Context<'_, ()>) -> Counters {
         server,
         turns,
         timer_sets,
+        eventfd_writes,
         stale_events,
         sources: cx.sources(),
     }

@@ -9,6 +9,8 @@ mod drains;
 mod fork;
 mod inbox;
 mod locals;
+#[cfg(trine_loom)]
+mod loom_wake_ups;
 mod metrics;
 mod schedule;
 mod streams;

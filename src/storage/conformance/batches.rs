@@ -57,7 +57,7 @@ pub(super) fn a_conflict_or_a_refusal_leaves_the_rest_of_the_batch_alone(
     let keys = subject.keys(4);
     let mut too_durable = request(put(&keys[3], "never"));
     too_durable.durability = Durability::Replicated(u8::MAX);
-    let is_refused = subject.capabilities().durability_max < too_durable.durability;
+    let is_refused = !subject.capabilities().promises(too_durable.durability);
     let batch = [
         request(put(&keys[0], "first")),
         request(put_if(&keys[1], "never", Condition::Present)),

@@ -45,7 +45,11 @@ fn keeps(harness: &mut dyn Harness, is_closed: bool) -> Verdict {
         return FORGETS;
     }
     let keys = subject.keys(20);
-    let mut durability = Durability::Os;
+    let capabilities = *subject.capabilities();
+    let mut durability = match capabilities.promises(Durability::Os) {
+        true => Durability::Os,
+        false => capabilities.durability_max,
+    };
     for (index, key) in keys.iter().enumerate() {
         let value: Bytes = vec![index as u8; index * 700].into();
         let batch = [Request {
@@ -54,7 +58,7 @@ fn keeps(harness: &mut dyn Harness, is_closed: bool) -> Verdict {
         }];
         let outcome = subject.run_batch(&batch).pop().expect("one has one");
         outcome.unwrap_or_else(|fault| panic!("a put: {fault}"));
-        durability = subject.capabilities().durability_max;
+        durability = capabilities.durability_max;
     }
     run_durably(&mut subject, touch(&keys[1], Some(3_600_000)));
     run_durably(&mut subject, put(&keys[2], "over the old one"));

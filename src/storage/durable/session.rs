@@ -23,9 +23,6 @@ use crate::storage::rows::{self, SWEEP_ROWS_MAX, Stop};
 use crate::storage::store::{Outcomes, Session};
 use crate::time::Span;
 
-/// When to ask a store again that is being opened.
-const SOON: Span = Span::from_millis(100);
-
 /// The committer.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -52,6 +49,10 @@ enum Broken {
     Commit,
 }
 
+fn before(error: impl Into<redb::Error>) -> Broken {
+    Broken::Before(error.into())
+}
+
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>) -> Writer {
         Writer {
@@ -68,7 +69,6 @@ impl Writer {
         batch: &[Request],
         now: u64,
     ) -> Result<Vec<Outcome>, Broken> {
-        let before = |error: redb::Error| Broken::Before(error);
         let mut outcomes = Vec::with_capacity(batch.len());
         self.commit(opened, |changes| {
             for (index, request) in batch.iter().enumerate() {
@@ -96,14 +96,12 @@ impl Writer {
         opened: &Opened,
         change: impl FnOnce(&mut Changes<'_>) -> Result<(), Broken>,
     ) -> Result<(), Broken> {
-        let before = |error: redb::Error| Broken::Before(error);
         // Held to the end: another writer of the lane must not take the same revisions.
         let revisions = self.shared.revisions.lock();
         let mut revisions = revisions.unwrap_or_else(PoisonError::into_inner);
-        let transaction = opened.database.begin_write();
-        let mut transaction = transaction.map_err(|error| before(error.into()))?;
+        let mut transaction = opened.database.begin_write().map_err(before)?;
         let durable = transaction.set_durability(Durability::Immediate);
-        durable.map_err(|error| before(error.into()))?;
+        durable.map_err(before)?;
         transaction.set_quick_repair(self.shared.options.recovery == Recovery::Fast);
         let (is_changed, taken) = {
             let changes = Changes::new(&transaction, *revisions, &mut self.buffer);
@@ -114,7 +112,7 @@ impl Writer {
         let result = if is_changed {
             transaction.commit().map_err(|_| Broken::Commit)
         } else {
-            transaction.abort().map_err(|error| before(error.into()))
+            transaction.abort().map_err(before)
         };
         revisions.settle(taken, is_changed && result.is_ok());
         result
@@ -168,9 +166,7 @@ impl Writer {
             return Ok(false);
         }
         self.is_running = true;
-        let result = self.commit(opened, |changes| {
-            rows::sweep(changes, &due).map_err(Broken::Before)
-        });
+        let result = self.commit(opened, |changes| rows::sweep(changes, &due).map_err(before));
         self.is_running = false;
         match result {
             Ok(()) => Ok(due.len() == SWEEP_ROWS_MAX),
@@ -227,8 +223,8 @@ fn with_opened(
 ) {
     match &*shared.state() {
         State::Open(opened) | State::Rescued(opened) => run(opened, outcomes),
-        // Somebody else is at it; whoever was met by the failure itself opens it again.
-        State::Down(why) => outcomes.fail_rest(Fault::Retry { after: SOON, why }),
+        // Whoever was met by the failure itself opens it again.
+        State::Down(fault) => outcomes.fail_rest(*fault),
         State::Closed => outcomes.fail_rest(Fault::Fenced("the store is closed")),
     }
 }
@@ -257,7 +253,7 @@ impl Session for Writer {
         match &*shared.state() {
             State::Open(opened) => self.sweep(opened),
             State::Rescued(_) => Err(Fault::Fenced(Trouble::Lost.why())),
-            State::Down(why) => Err(Fault::Fenced(why)),
+            State::Down(fault) => Err(*fault),
             State::Closed => Err(Fault::Fenced("the store is closed")),
         }
     }

@@ -33,6 +33,11 @@ pub(super) type Opener = Box<dyn Fn() -> io::Result<Arc<dyn StorageBackend>> + S
 
 /// How long to wait before the next try of what failed for want of space or of a file.
 const AGAIN: Span = Span::from_secs(1);
+/// While somebody opens it again.
+const OPENING: Fault = Fault::Retry {
+    after: Span::from_millis(100),
+    why: "the store is opened again",
+};
 
 /// A database, and what it stands on.
 pub(super) struct Opened {
@@ -47,8 +52,8 @@ pub(super) enum State {
     Open(Opened),
     /// What was synced before the disk failed, for readers only.
     Rescued(Opened),
-    /// It is being opened, or could not be.
-    Down(&'static str),
+    /// It is being opened, or could not be: what operations are answered.
+    Down(Fault),
     /// No more, by request.
     Closed,
 }
@@ -116,7 +121,7 @@ impl Shared {
             State::Closed => return Err(Fault::Fenced("the store is closed")),
             State::Down(_) => {}
         }
-        if let State::Open(opened) = self.replace(State::Down("the store is opened again")) {
+        if let State::Open(opened) = self.replace(State::Down(OPENING)) {
             // What it reports is the error that brought us here.
             let _ = opened.database.close();
         }
@@ -133,7 +138,7 @@ impl Shared {
             }
             Err(error) => {
                 let fault = refusal(&error);
-                self.replace(State::Down(why(&error)));
+                self.replace(State::Down(fault));
                 Err(fault)
             }
         }
@@ -194,7 +199,7 @@ impl Shared {
                 }
             }
             State::Rescued(_) => Err(Fault::Fenced(Trouble::Lost.why())),
-            State::Down(why) => Err(Fault::Fenced(why)),
+            State::Down(fault) => Err(fault),
             State::Closed => Ok(()),
         }
     }
