@@ -77,6 +77,7 @@
 //! | the request queue | `concurrency/request_queue.rs` |
 //! | the same service on threads that may wait | `concurrency/half_sync_half_async.rs` |
 //! | what the models of threads are built from | `sync.rs`, run by `.ci/loom` |
+//! | mistakes on purpose, for the simulation to find | `planted.rs`, made by `.ci/sim` |
 //! | threads, and the pool of them | `concurrency/thread.rs`, `concurrency/worker_pool.rs` |
 //! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
 //! | storage: queues, threads, order of a key, reopening | `storage/{unit,lane,pending,health}.rs` |
@@ -91,6 +92,10 @@
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");
 
 mod sync;
+
+#[cfg(trine_planted)]
+#[doc(hidden)]
+pub mod planted;
 
 pub mod time;
 

@@ -96,6 +96,10 @@ impl Base {
     /// The present tick, rounded down: what deadlines are due by.
     #[inline]
     pub(super) fn due(&self) -> Tick {
+        #[cfg(trine_planted)]
+        if crate::planted::has(crate::planted::Bug::DeadlineEarly) {
+            return Tick(self.nanos / NANOS_PER_TICK + 1);
+        }
         Tick(self.nanos / NANOS_PER_TICK)
     }
 
@@ -210,6 +214,11 @@ impl Base {
         };
         if let Some(tick) = self.timers.arm(limit) {
             self.metrics.timer_sets += 1;
+            #[cfg(trine_planted)]
+            let tick = match crate::planted::has(crate::planted::Bug::DeadlineLate) {
+                true => Tick(tick.0.saturating_add(3)),
+                false => tick,
+            };
             self.kernel.arm(tick.0.saturating_mul(NANOS_PER_TICK));
         }
     }

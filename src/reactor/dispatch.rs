@@ -100,6 +100,10 @@ impl<S: 'static> Core<S> {
         slot.source = Some(source);
         match next {
             Next::Until(tick) => self.base.timers.wheel.set(token.index(), tick),
+            #[cfg(trine_planted)]
+            Next::Wait if crate::planted::has(crate::planted::Bug::TimerNotCancelled) => {}
+            #[cfg(trine_planted)]
+            Next::Again if crate::planted::has(crate::planted::Bug::WorkForgotten) => {}
             Next::Wait => self.base.timers.wheel.clear(token.index()),
             Next::Again => {
                 self.resume(token);

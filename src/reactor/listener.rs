@@ -137,6 +137,12 @@ impl<A> Listener<A> {
                 self.state = self.state.next(Input::NoRoom, cx.now());
                 Next::Wait
             }
+            #[cfg(trine_planted)]
+            Batch::OutOfResources(_)
+                if crate::planted::has(crate::planted::Bug::ListenerParked) =>
+            {
+                Next::Wait
+            }
             Batch::OutOfResources(error) => {
                 self.state = self.state.next(Input::OutOfResources, cx.now());
                 self.out_of_resources(error);

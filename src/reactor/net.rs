@@ -55,6 +55,10 @@ impl Stream {
                 End::Simulated(socket) => socket.read(buffer),
             };
             match received {
+                #[cfg(trine_planted)]
+                Err(_) if crate::planted::has(crate::planted::Bug::WouldBlockIsTheEnd) => {
+                    return Ok(0);
+                }
                 Err(Errno::INTR) => {}
                 result => return result.map_err(io::Error::from),
             }
@@ -75,6 +79,10 @@ impl Stream {
                 End::Simulated(socket) => socket.write(bytes),
             };
             match sent {
+                #[cfg(trine_planted)]
+                Ok(_) if crate::planted::has(crate::planted::Bug::ShortWriteLoses) => {
+                    return Ok(bytes.len());
+                }
                 Err(Errno::INTR) => {}
                 result => return result.map_err(io::Error::from),
             }

@@ -324,6 +324,10 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
                 {
                     self.ready = self.ready.without(Readiness::READABLE);
                 }
+                #[cfg(trine_planted)]
+                if len < room && crate::planted::has(crate::planted::Bug::EndLost) {
+                    self.ready = self.ready.without(Readiness::READABLE.union(MARKS));
+                }
                 Some(self.connection.handle_input(len, turn))
             }
             other => self.read_nothing(&other, turn),

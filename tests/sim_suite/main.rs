@@ -7,6 +7,8 @@
 #![cfg(feature = "testing")]
 
 mod peer;
+#[cfg(trine_planted)]
+mod planted;
 mod run;
 mod service;
 

@@ -18,6 +18,9 @@ const PEERS_MAX: usize = 12;
 /// How long a promise is kept waiting at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The time within which a client that has said its end is done with.
+const SOON: Duration = Duration::from_secs(5);
+
 pub struct Run {
     sim: Sim<Model>,
     address: std::net::SocketAddr,
@@ -274,9 +277,20 @@ impl Run {
         }
         for peer in &mut self.peers {
             peer.judge_at_the_end(&self.sim);
-            peer.client.finish();
+            self.numbers += 1;
+            peer.say_farewell(self.numbers);
         }
-        self.sim.advance(Duration::from_secs(200));
+        self.sim.advance(SOON);
+        for peer in &mut self.peers {
+            peer.judge_at_the_end(&self.sim);
+        }
+        let open = self.peers.iter().find(|peer| !peer.client.ends().is_closed);
+        assert!(
+            open.is_none(),
+            "somebody was forgotten: {:?}",
+            open.map(Peer::describe)
+        );
+        // All have said their end, and a connection lingers for two seconds at most.
         assert_eq!(self.sim.open_connections(), 0, "somebody was forgotten");
         let metrics = self.metrics();
         assert_eq!(metrics.accepted, metrics.closed_total());

@@ -82,12 +82,15 @@ impl Network {
         self.lock().finish(id);
     }
 
-    /// Closes: sends the end, and answers what still comes with a reset.
+    /// Closes: sends the end, and answers what still comes with a reset. With something unread, it is
+    /// a reset at once, as in the kernel.
     pub fn close(&self, id: usize) {
         let world = &mut *self.lock();
         world.finish(id);
         world.connections[id].client_is_closed = true;
-        world.connections[id].outbound.clear();
+        if world.connections[id].outbound.len() > 0 {
+            world.reset_server(id);
+        }
     }
 
     /// Resets the connection.
