@@ -266,7 +266,8 @@ impl<S: 'static> Inside<S> {
         }
         match turned {
             Ok(Turn::Goes) => return true,
-            Ok(Turn::Ended) => *outcome = Some(Ok(())),
+            // A loop that has ended ends again at once; how it ended first is what counts.
+            Ok(Turn::Ended) => drop(outcome.get_or_insert(Ok(()))),
             Err(error) => *outcome = Some(Err(error)),
         }
         false

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use trine::http::Method;
-use trine::testing::{Client, Dice, Sim};
+use trine::testing::{Answer, Client, Dice, Sim};
 
 use super::service::{Asked, Kind, Model};
 
@@ -44,16 +44,18 @@ pub struct Peer {
     pub is_excused: bool,
     /// The loop drains: only the answer to what the service had in hand is owed.
     pub drain_owes: Option<usize>,
-    /// It got a refusal, after which nothing may come.
+    /// It got a refusal or a last answer, after which nothing may come.
     pub was_refused: bool,
     pub has_left: bool,
+    /// How many requests a connection may make.
+    cap: usize,
 }
 
 /// Waits of the loop within which a whole request is answered that nobody else is needed for.
 const WAITS_MAX: u64 = 120;
 
 impl Peer {
-    pub fn new(mut client: Client<Model>, manner: Manner) -> Peer {
+    pub fn new(mut client: Client<Model>, manner: Manner, cap: usize) -> Peer {
         if manner == Manner::ReadsSlowly {
             client.pause();
         }
@@ -71,6 +73,7 @@ impl Peer {
             drain_owes: None,
             was_refused: false,
             has_left: false,
+            cap,
         }
     }
 
@@ -163,8 +166,7 @@ impl Peer {
                 }) => Method::Head,
                 _ => Method::Get,
             };
-            let ends = self.client.ends();
-            if ends.is_reset || self.has_left {
+            if self.has_left {
                 return; // what is left of it may be cut anywhere
             }
             let Some(answer) = self.client.next_answer(method) else {
@@ -174,8 +176,9 @@ impl Peer {
             assert!(!self.was_refused, "behind a refusal came {answer:?}");
             let front = self.asked.front();
             if front.is_some_and(|asked| asked.is_answered_by(&answer)) {
-                self.asked.pop_front();
                 self.answered += 1;
+                self.was_refused = self.is_told_the_end(&answer);
+                self.asked.pop_front();
                 self.drain_owes = self.drain_owes.map(|owes| owes.saturating_sub(1));
                 continue;
             }
@@ -185,10 +188,24 @@ impl Peer {
         self.judge(sim);
     }
 
+    /// Whether `answer` says that it is the last, and rightly.
+    fn is_told_the_end(&self, answer: &Answer) -> bool {
+        let ends = answer.field("connection") == Some(b"close");
+        let is_last = self.asked.front().map(|asked| asked.kind) == Some(Kind::Last);
+        let may_end = self.is_excused || self.drain_owes.is_some() || self.answered == self.cap;
+        assert!(
+            ends || !(is_last || self.answered == self.cap),
+            "it goes on: {answer:?}"
+        );
+        assert!(!ends || is_last || may_end, "it ends: {answer:?}");
+        ends
+    }
+
     /// Whether the server may refuse with `status`.
     fn judge_refusal(&self, status: u16, front: Option<Asked>) {
         let is_allowed = match status {
             503 => self.answered == 0,
+            500 => front.map(|front| front.kind) == Some(Kind::Abandoned),
             408 => matches!(self.manner, Manner::Drips | Manner::Leaves) || self.is_excused,
             400 | 501 | 505 => {
                 self.manner == Manner::Drips
@@ -213,6 +230,9 @@ impl Peer {
             return;
         }
         let is_owed = self.pieces.is_empty() && !self.asked.is_empty();
+        if !ends.is_drained {
+            self.progress = sim.step(); // a narrow network takes its time
+        }
         if let Some(front) = self.asked.front().filter(|front| front.is_immediate())
             && is_owed
             && ends.is_open
@@ -223,6 +243,12 @@ impl Peer {
                 waits < WAITS_MAX,
                 "{front:?} was not answered in {waits} waits"
             );
+        }
+        // Out of descriptors, the listener turns clients away rather than let them wait.
+        let moments = ends.moments;
+        if moments.closed.is_some() && moments.closed == moments.accepted && self.answered == 0 {
+            self.is_excused = true;
+            return;
         }
         if !ends.is_open && !self.asked.is_empty() {
             let left = self.asked.front();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use trine::server::{ServerHandle, ServerMetrics};
-use trine::testing::{Dice, Faults, Sim};
+use trine::testing::{Client, Dice, Faults, Sim};
 use trine::{Response, Signal};
 
 use super::peer::{Manner, Peer};
@@ -30,12 +30,19 @@ pub struct Run {
     peers: Vec<Peer>,
     numbers: u32,
     drains: bool,
+    /// Clients that only take up room.
+    crowd: Vec<Client<Model>>,
+    /// When the loop was told to end, the first time and the second.
+    told_at: [Option<Duration>; 2],
+    cap: usize,
 }
 
 impl Run {
     pub fn new(seed: u64) -> Run {
         let mut sim = Sim::with_state(seed, Model::default());
+        let cap = if seed.is_multiple_of(4) { 9 } else { 1_000 };
         let server = sim.server().connections_max(CONNECTIONS_MAX);
+        let server = server.requests_per_connection_max(cap as u32);
         let (address, handle) = sim.attach(server, Scripted);
         let drained = sim.with(|events, _| {
             use trine::Sources;
@@ -58,6 +65,9 @@ impl Run {
             peers: Vec::new(),
             numbers: 0,
             drains: false,
+            crowd: Vec::new(),
+            told_at: [None; 2],
+            cap,
         }
     }
 
@@ -67,9 +77,18 @@ impl Run {
             0 => self.dice.below(steps),
             _ => steps,
         };
+        let force_at = drain_at + self.dice.up_to(300);
+        let force_at = if self.dice.below(2) == 0 {
+            force_at
+        } else {
+            steps
+        };
         for step in 0..steps {
             if step == drain_at {
                 self.drain();
+            }
+            if step == force_at && self.drains {
+                self.force();
             }
             self.act();
             self.sim.turn();
@@ -100,7 +119,19 @@ impl Run {
                 self.pass(Duration::from_secs(seconds));
             }
             _ if self.dice.below(3) == 0 => self.pass(Duration::from_secs(80)),
+            _ if self.dice.below(3) == 0 => self.crowd(),
             _ => {}
+        }
+    }
+
+    /// Many come at once and say nothing, or leave again.
+    fn crowd(&mut self) {
+        match self.crowd.is_empty() {
+            true => {
+                let more = (0..100).map(|_| self.sim.connect(self.address));
+                self.crowd.extend(more);
+            }
+            false => self.crowd.truncate(self.crowd.len() / 2),
         }
     }
 
@@ -132,7 +163,7 @@ impl Run {
             4 => Manner::Leaves,
             _ => Manner::Good,
         };
-        let mut peer = Peer::new(self.sim.connect(self.address), manner);
+        let mut peer = Peer::new(self.sim.connect(self.address), manner, self.cap);
         peer.is_excused = self.drains;
         peer.plan(&mut self.numbers, &mut self.dice);
         self.peers.push(peer);
@@ -215,7 +246,33 @@ impl Run {
             }
         }
         self.drains = true;
+        self.told_at[0] = Some(self.sim.elapsed());
         self.sim.signal(Signal::TERM);
+    }
+
+    /// A second signal: nobody is owed anything any more.
+    fn force(&mut self) {
+        for peer in &mut self.peers {
+            peer.look(&self.sim);
+            peer.drain_owes = None;
+            peer.is_excused = true;
+        }
+        self.told_at[1] = Some(self.sim.elapsed());
+        self.sim.signal(Signal::TERM);
+    }
+
+    /// Whether the loop has ended as it was told to.
+    fn judge_outcome(&self) {
+        let (now, [told, forced]) = (self.sim.elapsed(), self.told_at);
+        match (self.sim.outcome(), told) {
+            (None, _) => {}
+            (Some(_), None) => panic!("the loop has ended, and nobody told it to"),
+            (Some(Ok(())), Some(_)) => {}
+            (Some(Err(error)), Some(told)) => {
+                let is_late = now.saturating_sub(told) >= Duration::from_secs(30);
+                assert!(is_late || forced.is_some(), "{error}");
+            }
+        }
     }
 
     fn metrics(&mut self) -> ServerMetrics {
@@ -228,6 +285,7 @@ impl Run {
 
     /// What must hold after each step.
     fn look(&mut self) {
+        self.judge_outcome();
         let metrics = self.metrics();
         let closed = metrics.closed_total();
         assert_eq!(metrics.accepted, closed + metrics.connections as u64);
@@ -249,6 +307,7 @@ impl Run {
             if let (Some(accepted), Some(closed)) = (moments.accepted, moments.closed)
                 && peer.manner == Manner::Silent
                 && !peer.was_refused
+                && closed > accepted // or it was turned away for want of descriptors
                 && !self.drains
                 && !peer.client.ends().was_struck
             {
@@ -267,6 +326,7 @@ impl Run {
     /// The liveness phase; the trace of the run.
     fn end(mut self) -> u64 {
         self.sim.set_faults(Faults::none());
+        self.crowd.clear();
         for _ in 0..20 {
             for peer in &mut self.peers {
                 peer.client.resume();
@@ -295,10 +355,12 @@ impl Run {
         let metrics = self.metrics();
         assert_eq!(metrics.accepted, metrics.closed_total());
         if !self.drains {
+            self.told_at[0] = Some(self.sim.elapsed());
             self.sim.signal(Signal::TERM);
         }
-        self.sim.advance(Duration::from_secs(31));
-        assert_eq!(self.sim.outcome(), Some(Ok(())), "the drain is complete");
+        self.sim.advance(Duration::from_secs(29));
+        self.judge_outcome();
+        assert!(self.sim.outcome().is_some(), "the drain never ends");
         self.sim.trace()
     }
 }

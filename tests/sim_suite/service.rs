@@ -16,6 +16,10 @@ pub struct Model {
 pub enum Kind {
     Text,
     Head,
+    /// An answer with which the connection ends.
+    Last,
+    /// An answer that is promised and not given.
+    Abandoned,
     /// Content of this many bytes.
     Bytes(usize),
     /// An answer that the test gives later.
@@ -42,8 +46,11 @@ pub fn content(number: u32, len: usize) -> Vec<u8> {
 
 impl Asked {
     pub fn random(number: u32, dice: &mut Dice) -> Asked {
-        let kind = match dice.below(40) {
-            0..14 => Kind::Text,
+        let kind = match dice.below(80) {
+            40 => Kind::Last,
+            41 => Kind::Abandoned,
+            42 => Kind::EchoInPieces(dice.up_to(200_000)),
+            0..14 | 43.. => Kind::Text,
             14..16 => Kind::Head,
             16..20 => Kind::Bytes(dice.below(3_000)),
             20 => Kind::Bytes(dice.below(150_000)),
@@ -61,7 +68,8 @@ impl Asked {
     pub fn octets(self) -> Vec<u8> {
         let Asked { number, kind } = self;
         let (method, path, body) = match kind {
-            Kind::Text => ("GET", format!("/t/{number}"), None),
+            Kind::Text | Kind::Last => ("GET", format!("/t/{number}"), None),
+            Kind::Abandoned => ("GET", format!("/x/{number}"), None),
             Kind::Head => ("HEAD", format!("/t/{number}"), None),
             Kind::Bytes(len) => ("GET", format!("/b/{number}/{len}"), None),
             Kind::Promised => ("GET", format!("/d/{number}"), None),
@@ -70,6 +78,12 @@ impl Asked {
             Kind::EchoInPieces(len) => ("POST", format!("/s/{number}"), Some(len)),
         };
         let mut octets = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n").into_bytes();
+        if kind == Kind::Last {
+            octets.extend(b"connection: close\r\n");
+        }
+        if body.is_some() && number.is_multiple_of(5) {
+            octets.extend(b"expect: 100-continue\r\n"); // and does not wait for it
+        }
         match body.map(|len| content(number, len)) {
             None => octets.extend(b"\r\n"),
             Some(body) if matches!(kind, Kind::EchoChunked(_)) => {
@@ -91,8 +105,8 @@ impl Asked {
 
     fn body(self) -> Vec<u8> {
         match self.kind {
-            Kind::Text => format!("t{}\n", self.number).into_bytes(),
-            Kind::Head => Vec::new(),
+            Kind::Text | Kind::Last => format!("t{}\n", self.number).into_bytes(),
+            Kind::Head | Kind::Abandoned => Vec::new(),
             Kind::Promised => format!("d{}\n", self.number).into_bytes(),
             Kind::Held(_) => format!("h{}\n", self.number).into_bytes(),
             Kind::Bytes(len)
@@ -131,7 +145,7 @@ impl Asked {
             .iter()
             .any(|line| line.len() == 37 && line.starts_with("Date: "));
         let count = match self.kind {
-            Kind::Text | Kind::Head | Kind::Promised | Kind::Held(_) => 5, // with the type of a text
+            Kind::Text | Kind::Head | Kind::Last | Kind::Promised | Kind::Held(_) => 5, // with the type of a text
             _ => 4,
         };
         lines.len() == count && lines[0] == "HTTP/1.1 200 OK\r\n" && has(&framing) && is_dated
@@ -163,6 +177,7 @@ impl Service<Model> for Scripted {
                 model.promises.push((deferred, first));
                 answered
             }
+            "x" => drop_promise(reply),
             "h" => {
                 let delay = Span::from_millis(u64::from(number()));
                 let (deferred, answered) = reply.defer();
@@ -172,6 +187,12 @@ impl Service<Model> for Scripted {
             _ => reply.send(Response::not_found()),
         }
     }
+}
+
+fn drop_promise(reply: Reply<'_>) -> Answered {
+    let (deferred, answered) = reply.defer();
+    drop(deferred);
+    answered
 }
 
 /// Sends back what it gets, as it comes.

@@ -159,7 +159,7 @@ impl World {
         if self.listeners[index].queue.is_empty() {
             return Err(Errno::AGAIN);
         }
-        if self.nanos < self.exhausted_until {
+        if self.nanos < self.exhausted_until && !self.strikes(|faults| faults.reprieves) {
             return Err(Errno::MFILE);
         }
         if self.strikes(|faults| faults.exhaustion) {

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use super::super::source::Readiness;
 
 /// Bytes that one direction holds between a write and the read of them.
-const PIPE_BYTES: usize = 64 * 1024;
+pub(super) const PIPE_BYTES: usize = 64 * 1024;
 
 /// One direction.
 #[derive(Debug)]
@@ -23,10 +23,10 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    fn new() -> Pipe {
+    fn new(capacity: usize) -> Pipe {
         Pipe {
             bytes: VecDeque::new(),
-            capacity: PIPE_BYTES,
+            capacity,
             is_finished: false,
         }
     }
@@ -105,11 +105,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new() -> Connection {
+    pub(super) fn new(capacity: usize) -> Connection {
         Connection {
             server: Server::Queued,
-            inbound: Pipe::new(),
-            outbound: Pipe::new(),
+            inbound: Pipe::new(capacity),
+            outbound: Pipe::new(capacity),
             outbox: VecDeque::new(),
             client_finishes: false,
             client_is_closed: false,

@@ -8,12 +8,14 @@ use super::dice::Dice;
 /// each time that it could happen.
 ///
 /// None of these breaks a promise of the kernel: whoever reads until it would block and keeps what
-/// was not written loses nothing to them, except by `resets`, `half_closes` and `aborted_accepts`,
-/// which end connections.
+/// was not written loses nothing to them, except by `resets`, `half_closes`, `aborted_accepts`
+/// and `reprieves`, which end connections.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Faults {
     /// Bytes of a client arrive in several parts, which may break anywhere.
     pub split_arrivals: f64,
+    /// A connection has small buffers: up to 4 KiB instead of 64.
+    pub narrow: f64,
     /// A read gives less than there is; the rest is announced anew.
     pub short_reads: f64,
     /// A write takes less than there is room for.
@@ -38,6 +40,8 @@ pub struct Faults {
     pub stale: f64,
     /// At an accept, descriptors are out (EMFILE) for up to a second.
     pub exhaustion: f64,
+    /// While they are, one comes free for a moment; it may serve to turn a client away.
+    pub reprieves: f64,
     /// A connection fails before it is accepted (ECONNABORTED).
     pub aborted_accepts: f64,
     /// During a call of the kernel, time passes: the process was stopped, or its disk was slow.
@@ -52,6 +56,7 @@ impl Faults {
     pub const fn none() -> Faults {
         Faults {
             split_arrivals: 0.0,
+            narrow: 0.0,
             short_reads: 0.0,
             short_writes: 0.0,
             would_block: 0.0,
@@ -64,6 +69,7 @@ impl Faults {
             reorders: 0.0,
             stale: 0.0,
             exhaustion: 0.0,
+            reprieves: 0.0,
             aborted_accepts: 0.0,
             stalls: 0.0,
             stall_max: Duration::ZERO,
@@ -75,6 +81,7 @@ impl Faults {
     pub const fn hostile() -> Faults {
         Faults {
             split_arrivals: 0.3,
+            narrow: 0.2,
             short_reads: 0.2,
             short_writes: 0.2,
             would_block: 0.1,
@@ -87,6 +94,7 @@ impl Faults {
             reorders: 0.5,
             stale: 0.05,
             exhaustion: 0.02,
+            reprieves: 0.2,
             aborted_accepts: 0.02,
             stalls: 0.002,
             stall_max: Duration::from_millis(400),
@@ -100,6 +108,7 @@ impl Faults {
             resets: 0.0,
             half_closes: 0.0,
             aborted_accepts: 0.0,
+            reprieves: 0.0,
             ..Faults::hostile()
         }
     }
@@ -116,9 +125,10 @@ impl Faults {
         faults
     }
 
-    fn chances(&mut self) -> [&mut f64; 15] {
+    fn chances(&mut self) -> [&mut f64; 17] {
         [
             &mut self.split_arrivals,
+            &mut self.narrow,
             &mut self.short_reads,
             &mut self.short_writes,
             &mut self.would_block,
@@ -131,6 +141,7 @@ impl Faults {
             &mut self.reorders,
             &mut self.stale,
             &mut self.exhaustion,
+            &mut self.reprieves,
             &mut self.aborted_accepts,
             &mut self.stalls,
         ]

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::connection::{Connection, Server};
+use super::connection::{Connection, PIPE_BYTES, Server};
 use super::dice::Dice;
 use super::faults::Faults;
 use super::trace::{Mark, Trace};
@@ -20,6 +20,8 @@ use crate::time::Tick;
 pub(super) const NANOS_PER_TICK: u64 = 1_000_000;
 /// Clients that stand in the queue of a listener at most.
 const BACKLOG: usize = 4096;
+/// What a narrow connection holds at least in each direction; up to sixteen times as much.
+const NARROW_BYTES_MIN: usize = 256;
 /// Tokens of those who are gone that are kept to be reported once more.
 const PAST: usize = 32;
 
@@ -198,7 +200,11 @@ impl World {
     /// A client comes to `address`. Where nobody listens, or the queue is full, it is reset.
     pub(super) fn connect(&mut self, address: SocketAddr) -> usize {
         let id = self.connections.len();
-        self.connections.push(Connection::new());
+        let capacity = match self.strikes(|faults| faults.narrow) {
+            true => NARROW_BYTES_MIN + self.dice.below(NARROW_BYTES_MIN * 15),
+            false => PIPE_BYTES,
+        };
+        self.connections.push(Connection::new(capacity));
         self.note(Mark::Connected, id as u64, 0);
         let mut listeners = self.listeners.iter_mut();
         let listener = listeners.find(|listener| listener.address == address);
