@@ -42,7 +42,7 @@
 //! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups) | epoll, clock, timerfd, signals, eventfd |
 //! | units | [`service`] (the logic unit), [`storage`] (the storage unit) | disk, threads of its own |
 //! | concurrency | [`concurrency`] (request queue, worker pool, half-sync/half-async) | threads |
-//! | ends | [`server`] (the I/O unit) | sockets, by the reactor |
+//! | ends | [`resp`] (the protocol of Redis), [`server`] (the I/O unit) | sockets, by the reactor |
 //! | roles | `testing` (a simulated machine; feature `testing`) | memory |
 //!
 //! The loop knows no HTTP; the connection knows no socket; the service knows neither.
@@ -59,7 +59,7 @@
 //! | signals, the self-pipe | `reactor/signals.rs` |
 //! | wake-ups from threads, and when they cost a system call; the bounded inbox | `reactor/waker.rs`, `reactor/bell.rs`; `reactor/inbox.rs` |
 //! | accepting: limits, descriptors run out | `reactor/accept.rs` (states), `reactor/listener.rs` |
-//! | TCP and Unix streams for other protocols | `reactor/stream.rs`, `reactor/stream_source.rs`, `reactor/stream_host.rs` |
+//! | TCP and Unix streams for other protocols | `reactor/stream.rs`, `reactor/stream_{source,pipe,host}.rs` |
 //! | datagrams, children, any descriptor, periodic and wall-clock timers | `reactor/{datagram,child,descriptor,schedule}.rs` |
 //! | closures as sources (`every`, `tcp`, `udp`, `signals`, ...) | `reactor/sources.rs` |
 //! | slow callbacks, counters | `reactor/watch.rs`, `reactor/metrics.rs` |
@@ -116,6 +116,8 @@ pub mod service;
 pub mod concurrency;
 
 pub mod storage;
+
+pub mod resp;
 
 pub mod server;
 

@@ -57,22 +57,29 @@ fn sources(folder: &Path) -> String {
 
 #[test]
 fn every_known_attack_names_tests_that_are_there() {
-    let manual = document("src/http/mod.rs");
-    let start = manual.find("//! # Known attacks").unwrap();
-    let rows = manual[start..]
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let texts = sources(&root.join("tests")) + &sources(&root.join("src"));
+    let tests: String = texts
         .lines()
-        .take_while(|line| line.starts_with("//!"));
-    let rows: Vec<_> = rows.filter(|row| row.contains("| `")).collect();
-    assert!(rows.len() > 30, "{rows:#?}");
-    let tests = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));
-    for row in rows {
-        let cells: Vec<_> = row.split(" | ").collect();
-        assert_eq!(cells.len(), 5, "{row}");
-        let names = code(cells[4]);
-        assert!(!names.is_empty(), "{row}");
-        for name in names {
-            let test = format!("#[test]\nfn {name}() {{");
-            assert!(tests.contains(&test), "no test {name}");
+        .map(|line| line.trim_start().to_owned() + "\n")
+        .collect();
+    for (name, columns, least) in [("src/http/mod.rs", 5, 30), ("src/resp/mod.rs", 4, 6)] {
+        let manual = document(name);
+        let start = manual.find("//! # Known attacks").unwrap();
+        let rows = manual[start..]
+            .lines()
+            .take_while(|line| line.starts_with("//!"));
+        let rows: Vec<_> = rows.filter(|row| row.contains("| `")).collect();
+        assert!(rows.len() > least, "{rows:#?}");
+        for row in rows {
+            let cells: Vec<_> = row.split(" | ").collect();
+            assert_eq!(cells.len(), columns, "{row}");
+            let names = code(cells[columns - 1]);
+            assert!(!names.is_empty(), "{row}");
+            for name in names {
+                let test = format!("#[test]\nfn {name}() {{");
+                assert!(tests.contains(&test), "no test {name}");
+            }
         }
     }
 }

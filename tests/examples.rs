@@ -17,6 +17,7 @@ const EXAMPLES: &[&str] = &[
     "keepalive",
     "kv",
     "line_chat",
+    "resp_cache",
     #[cfg(feature = "testing")]
     "sim",
     "three_in_one",

@@ -188,6 +188,95 @@ fn a_flood_of_keys_that_are_never_read_does_not_push_out_those_that_are() {
     assert!(memory.counters().evictions > 50_000);
 }
 
+/// Writes `count` keys that nobody knows.
+fn flood(memory: &Memory, name: &str, count: usize) {
+    for number in 0..count {
+        put(memory, format!("{name}-{number}"), vec![0; 100], None).unwrap();
+    }
+}
+
+#[test]
+fn a_key_that_is_read_twice_while_it_is_new_stays_and_others_go() {
+    let memory = Memory::new(OF_ONE_SHARD);
+    flood(&memory, "before", 5_000);
+    for (key, reads) in [("never", 0), ("once", 1), ("twice", 2)] {
+        put(&memory, key, vec![0; 100], None).unwrap();
+        (0..reads).for_each(|_| drop(get(&memory, key)));
+    }
+    flood(&memory, "after", 6_000);
+    let is_there = |key| get(&memory, key).is_some();
+    let there = ["never", "once", "twice"].map(is_there);
+    assert_eq!(there, [false, false, true]);
+}
+
+#[test]
+fn a_key_that_comes_back_soon_stays_longer_than_a_new_one() {
+    let memory = Memory::new(OF_ONE_SHARD);
+    flood(&memory, "before", 5_000);
+    put(&memory, "back", vec![0; 100], None).unwrap();
+    flood(&memory, "between", 5_000);
+    assert!(get(&memory, "back").is_none());
+    put(&memory, "back", vec![0; 100], None).unwrap();
+    put(&memory, "new", vec![0; 100], None).unwrap();
+    flood(&memory, "after", 6_000);
+    assert!(get(&memory, "back").is_some() && get(&memory, "new").is_none());
+}
+
+#[test]
+fn of_the_keys_that_stayed_those_go_that_are_not_read_any_more() {
+    let memory = Memory::new(OF_ONE_SHARD);
+    let write_and_read = |range: std::ops::Range<usize>| {
+        for number in range {
+            put(&memory, format!("{number}"), vec![0; 100], None).unwrap();
+            (0..2).for_each(|_| drop(get(&memory, format!("{number}"))));
+        }
+    };
+    write_and_read(0..9_000);
+    let names: Vec<Bytes> = keys(&memory);
+    for name in names.iter().step_by(2) {
+        drop(get(&memory, name.clone()));
+    }
+    write_and_read(9_000..12_000);
+    let left: HashSet<Bytes> = keys(&memory).into_iter().collect();
+    let count = |from| {
+        names
+            .iter()
+            .skip(from)
+            .step_by(2)
+            .filter(|name| left.contains(*name))
+    };
+    let (read, not_read) = (count(0).count(), count(1).count());
+    assert!(
+        read > 2 * not_read,
+        "{read} that were read, {not_read} others"
+    );
+}
+
+#[test]
+fn ends_that_are_given_at_the_limit_do_not_make_it_larger_than_allowed() {
+    for when_full in [WhenFull::Evict, WhenFull::Refuse] {
+        let (memory, clock) = at_a_stopped_clock(Options {
+            when_full,
+            ..OF_ONE_SHARD
+        });
+        let mut written = 0;
+        while written < 6_000 && put(&memory, format!("{written}"), vec![0; 100], None).is_ok() {
+            written += 1;
+        }
+        for number in (0..written).rev() {
+            let touch = Operation::Touch {
+                key: format!("{number}").into(),
+                ttl: Some(Span::from_millis(number as u64 + 1)),
+            };
+            let _ = run(&memory, touch); // it may be gone, or there may be no room for its end
+            assert!(memory.counters().bytes <= OF_ONE_SHARD.bytes_max);
+        }
+        clock.pass(written as u64 / 2);
+        memory.maintain(Span::from_millis(1_000));
+        memory.check();
+    }
+}
+
 #[test]
 fn no_mix_of_operations_makes_it_larger_than_allowed() {
     for (seed, when_full) in [(31, WhenFull::Evict), (32, WhenFull::Refuse)] {

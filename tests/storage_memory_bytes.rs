@@ -62,6 +62,6 @@ fn check(options: Options, count: usize, len: usize, ttl: Option<Span>) {
         counters.entries
     );
     println!("{what}");
-    assert!((0.97..1.15).contains(&ratio), "{what}");
+    assert!((0.97..1.03).contains(&ratio), "{what}");
     assert!(counters.bytes <= options.bytes_max, "{what}");
 }

@@ -9,6 +9,8 @@
 //! | `GET /metrics` | counters for Prometheus |
 //! | `GET /healthz`, `/readyz` | whether the process lives; whether the store works |
 //!
+//! With `--resp ADDRESS` the same store is served to the clients of Redis as well.
+//!
 //! A key is percent-encoded octets, a value any octets. `ETag` is the revision of the value: `If-Match`
 //! and `If-None-Match` make a write conditional. A write is answered when it is as durable as was asked.
 
@@ -24,6 +26,7 @@ mod problem;
 mod service;
 mod stores;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,12 +35,14 @@ use metrics::Counters;
 use service::Kv;
 use stores::Choice;
 use support::Example;
-use support::server_flags::ServerFlags;
-use trine::server::ServerHandle;
+use support::server_flags::{Count, ServerFlags};
+use trine::resp::RespServer;
 use trine::storage::{Health, StorageUnit, UnitOptions};
-use trine::{EventLoop, Server, Service, Signal, Sources};
+use trine::{EventLoop, Server, Signal, Sources};
 
 const ABOUT: &str = "A durable key-value server over HTTP.";
+const RESP_USAGE: &str = "  \
+  --resp ADDRESS        where to listen for clients of Redis (default: nowhere)";
 /// In bytes, unless `--body-limit` says otherwise.
 const VALUE_MAX: u64 = 16 << 20;
 
@@ -53,8 +58,15 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (mut flags, mut choice) = (ServerFlags::default(), Choice::default());
-    let more = [Choice::USAGE, ServerFlags::USAGE].join("\n");
+    let (mut resp, more) = (
+        None,
+        [Choice::USAGE, RESP_USAGE, ServerFlags::USAGE].join("\n"),
+    );
     let mut example = Example::with_flags(ABOUT, "127.0.0.1:8080", &more, |name, arguments| {
+        if name == "resp" {
+            resp = Some(address(arguments)?);
+            return Ok(true);
+        }
         Ok(choice.take(name, arguments)? || flags.take(name, arguments)?)
     });
     if example.is_demo() {
@@ -70,12 +82,15 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
         counters: Arc::default(),
     };
     let server = flags.apply(Server::bind(example.listen)?.body_bytes_max(VALUE_MAX));
-    let address = server.local_address();
+    let listening = server.local_address();
     let counters = Arc::clone(&kv.counters);
-    let handle = server.attach(&mut event_loop, kv)?;
-    show(handle, &counters, &mut event_loop)?;
+    let count = flags.attach(server, &mut event_loop, move || kv.clone(), || None)?;
+    show(count, &counters, &mut event_loop)?;
+    if let Some(address) = resp {
+        RespServer::bind(address)?.attach(&mut event_loop, unit.clone())?;
+    }
     event_loop.drain_on_signals([Signal::TERM, Signal::INT], flags.drain_limit())?;
-    example.begin(address, demo::demo);
+    example.begin(listening, demo::demo);
     let mut failure = None;
     let ended = event_loop.run(&mut failure);
     drop(event_loop);
@@ -88,6 +103,12 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     ended?;
     Ok(example.verdict())
+}
+
+fn address(from: &mut lexopt::Parser) -> Result<SocketAddr, lexopt::Error> {
+    let text = from.value()?.to_string_lossy().into_owned();
+    let address = text.parse();
+    address.map_err(|_| format!("--resp {text}: not an address like 127.0.0.1:6379").into())
 }
 
 /// Why the server ends, if it does before it is asked to.
@@ -106,14 +127,14 @@ fn watch(unit: &StorageUnit, event_loop: &mut EventLoop<Failure>) -> trine::Resu
 }
 
 /// Copies the counters once a second to where any thread can show them.
-fn show<V: Service<Failure>>(
-    handle: ServerHandle<Failure, V>,
+fn show(
+    count: Count<Failure>,
     counters: &Arc<Mutex<Counters>>,
     event_loop: &mut EventLoop<Failure>,
 ) -> trine::Result<()> {
     let counters = Arc::clone(counters);
     event_loop.every(Duration::from_secs(1), move |_, _, cx| {
-        let (server, of_loop) = (handle.metrics(cx), cx.metrics());
+        let (server, of_loop) = (count(cx), cx.metrics());
         let now = Counters {
             server,
             turns: of_loop.turns,

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use trine::concurrency::{HalfSyncHalfAsync, WorkerOptions};
 use trine::connection::Rate;
+use trine::reactor::Context;
+use trine::server::ServerMetrics;
 use trine::time::Span;
-use trine::{Server, Service};
+use trine::{EventLoop, Server, Service};
 
 /// What was said on the command line; what was not keeps its default.
 #[derive(Default)]
@@ -27,6 +29,9 @@ pub struct ServerFlags {
     workers: Option<usize>,
     queue: Option<usize>,
 }
+
+/// What a server counts.
+pub type Count<W> = Box<dyn Fn(&mut Context<'_, W>) -> Option<ServerMetrics>>;
 
 /// Who calls the service.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,6 +117,29 @@ impl ServerFlags {
                 server.serve_with(service, state())
             }
         }
+    }
+
+    /// Puts `server` with the service on a loop, under the model that was asked for; otherwise as
+    /// [`serve`](ServerFlags::serve). Gives what tells its counters.
+    pub fn attach<V: Service<W>, W: 'static>(
+        &self,
+        server: Server,
+        event_loop: &mut EventLoop<W>,
+        service: impl Fn() -> V + Send + Sync + 'static,
+        state: impl Fn() -> W + Send + Sync + 'static,
+    ) -> trine::Result<Count<W>> {
+        Ok(match self.model() {
+            Model::Single => {
+                let handle = server.attach(event_loop, service())?;
+                Box::new(move |cx| handle.metrics(cx))
+            }
+            Model::HalfSync => {
+                let options = self.worker_options();
+                let service = HalfSyncHalfAsync::start(&options, service, state)?;
+                let handle = server.attach(event_loop, service)?;
+                Box::new(move |cx| handle.metrics(cx))
+            }
+        })
     }
 
     fn worker_options(&self) -> WorkerOptions {

@@ -75,6 +75,7 @@ mod source;
 mod sources;
 mod stream;
 mod stream_host;
+mod stream_pipe;
 mod stream_source;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use super::context::Context;
 use super::error::{Error, ErrorKind, Result};
 use super::net::Peer;
 use super::stream_source::StreamSource;
+use super::waker::Waker;
 use crate::buffer::Buffer;
 use crate::slab::Token;
 use crate::time::Span;
@@ -30,6 +31,15 @@ pub trait StreamHandler<S>: 'static {
     /// `bytes` is everything received and not yet consumed. Returns how many of them are done
     /// with; the rest is kept, and comes again with what follows it.
     fn received(&mut self, bytes: &[u8], link: &mut Link<'_, '_, S>, state: &mut S) -> usize;
+
+    /// The connection has its turn again without news of its peer: somebody woke it by
+    /// [`Link::waker`], or the peer has taken so much that there is room again after a
+    /// [`Link::pause`]. May come without a reason. `bytes` and what is returned are as of
+    /// [`received`](StreamHandler::received).
+    fn resumed(&mut self, bytes: &[u8], link: &mut Link<'_, '_, S>, state: &mut S) -> usize {
+        let _ = (bytes, link, state);
+        0
+    }
 
     /// The connection `cx.token()` is over; its token means nothing any more, except as a key.
     /// Others can still be told: see [`write_to`].
@@ -142,6 +152,10 @@ impl StreamOptions {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Wish {
     GoOn,
+    /// Something for the peer comes later.
+    Owe,
+    /// The same, and nothing is to be read until then.
+    Pause,
     Close,
     /// More was written than may wait.
     Cut,
@@ -179,9 +193,40 @@ impl<'c, S: 'static> Link<'_, 'c, S> {
 
     /// Ends the connection when everything queued for the peer is sent.
     pub fn close(&mut self) {
-        if *self.wish == Wish::GoOn {
+        if *self.wish != Wish::Cut {
             *self.wish = Wish::Close;
         }
+    }
+
+    /// Says that the handler has more for the peer, which comes later: a connection that ends
+    /// meanwhile, because the peer sends no more or the loop drains, waits for it. So does one that
+    /// would be idle. Holds until the handler is called next, which has to be brought about by
+    /// [`waker`](Link::waker).
+    pub fn owe(&mut self) {
+        if *self.wish == Wish::GoOn {
+            *self.wish = Wish::Owe;
+        }
+    }
+
+    /// As [`owe`](Link::owe), and nothing is read until the handler is called next, by
+    /// [`resumed`](StreamHandler::resumed): for bytes that cannot be done with now. It is also called
+    /// when less than [`StreamOptions::output_high`] waits for the peer, if it was more.
+    pub fn pause(&mut self) {
+        if matches!(*self.wish, Wish::GoOn | Wish::Owe) {
+            *self.wish = Wish::Pause;
+        }
+    }
+
+    /// What other threads call the handler with, by [`resumed`](StreamHandler::resumed).
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.cx.waker(self.cx.token())
+    }
+
+    /// What waits for the peer, to be appended to by a protocol that bounds it itself; who the peer
+    /// is; and the loop.
+    pub(crate) fn parts(&mut self) -> (&mut Buffer, &Peer, &Context<'c, S>) {
+        (self.output, self.peer, self.cx)
     }
 
     /// Names the connection; see [`write_to`](Link::write_to).

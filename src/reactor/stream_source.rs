@@ -1,4 +1,5 @@
-//! The source behind one byte stream; its face is in `stream.rs`.
+//! The source behind one byte stream: its states and deadlines, and when its handler is called. Its
+//! face is in `stream.rs`, its socket and its buffers in `stream_pipe.rs`.
 //!
 //! ```text
 //!   New ── opened ──> Quiet <── all sent ── Sending
@@ -15,12 +16,12 @@ use std::io;
 
 use super::context::Context;
 use super::local::Local;
-use super::net::{Peer, ShortRead, Stream};
+use super::net::{Peer, Stream};
 use super::registry::Registry;
 use super::source::{Event, EventSource, Next, Readiness, Removed};
 use super::stream::{Link, StreamEnd, StreamHandler, Wish};
 use super::stream_host::{self, StreamHost};
-use crate::buffer::Buffer;
+use super::stream_pipe::{Arrived, StreamPipe};
 use crate::time::{Span, Tick};
 
 /// Bytes read by one connection in one turn at most.
@@ -28,19 +29,6 @@ const READ_PER_TURN: usize = 64 * 1024;
 /// How long, and for how many bytes, a peer is read from that has been told the end.
 const LINGER: Span = Span::from_secs(2);
 const LINGER_BYTES: usize = 64 * 1024;
-/// Room made for each read.
-const READ_SIZE: usize = 16 * 1024;
-
-/// What a read, or a write, that would block has used up: the next edge says it anew.
-const READ_USED_UP: Readiness = Readiness::READABLE.union(MARKS).union(Readiness::ERROR);
-const WRITE_USED_UP: Readiness = Readiness::WRITABLE
-    .union(Readiness::WRITE_CLOSED)
-    .union(Readiness::ERROR);
-
-/// A short read has emptied the socket, unless something else ended it: the peer's end of file,
-/// or the mark of urgent data, neither of which need bring a new edge.
-const MARKS: Readiness = Readiness::READ_CLOSED.union(Readiness::PRIORITY);
-
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     /// Accepted; the handler does not know it yet.
@@ -63,17 +51,23 @@ enum State {
     },
 }
 
+/// Whether the handler has something to say later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hold {
+    Free,
+    /// It has: no end before that.
+    Owing,
+    /// It has, and there is no reading before that.
+    Paused,
+}
+
 /// One connection.
 pub(super) struct StreamSource<S> {
-    stream: Stream,
+    pipe: StreamPipe,
     host: Local<StreamHost<S>>,
     peer: Peer,
     state: State,
-    /// What the kernel said and no read or write has used up.
-    ready: Readiness,
-    /// Present while it holds bytes, or is being filled.
-    input: Option<Box<Buffer>>,
-    output: Option<Box<Buffer>>,
+    hold: Hold,
     output_max: usize,
     end: StreamEnd,
 }
@@ -86,13 +80,11 @@ impl<S: 'static> StreamSource<S> {
         output_max: usize,
     ) -> StreamSource<S> {
         StreamSource {
-            stream,
+            pipe: StreamPipe::new(stream, &peer),
             host,
             peer,
             state: State::New,
-            ready: Readiness::READABLE.union(Readiness::WRITABLE),
-            input: None,
-            output: None,
+            hold: Hold::Free,
             output_max,
             end: StreamEnd::Panicked, // unless it ends by itself
         }
@@ -104,30 +96,26 @@ impl<S: 'static> StreamSource<S> {
         if matches!(self.state, State::Closing { .. } | State::Lingering { .. }) {
             return false;
         }
-        let fits = self.queued() + bytes.len() <= self.output_max;
+        let fits = self.pipe.queued() + bytes.len() <= self.output_max;
         if fits {
-            self.output.get_or_insert_default().append(bytes);
+            self.pipe.append(bytes);
         } else {
             self.cut(StreamEnd::SlowReader);
         }
         fits
     }
 
-    /// Bytes that wait for the peer.
-    fn queued(&self) -> usize {
-        self.output.as_deref().map_or(0, Buffer::len)
-    }
-
     /// Ends it without sending what waits.
     fn cut(&mut self, why: StreamEnd) {
-        self.output = None;
+        self.pipe.discard_output();
+        self.hold = Hold::Free;
         self.state = State::Closing {
             until: Tick::NEVER,
             taken: 0,
             why,
         };
         if why != StreamEnd::Idle {
-            self.stream.abort_on_close();
+            self.pipe.abort_on_close();
         }
     }
 
@@ -156,19 +144,31 @@ impl<S: 'static> StreamSource<S> {
 
     fn run(&mut self, host: &mut StreamHost<S>, state: &mut S, cx: &mut Context<'_, S>) -> Next {
         self.read(host, state, cx);
-        if let Err(error) = self.write(host, cx.now()) {
-            self.cut(broken(&error));
+        let was_full = !self.has_room(host);
+        self.write(host, cx.now());
+        self.pipe.settle(&mut host.buffers);
+        if was_full && self.hold == Hold::Paused && self.has_room(host) {
+            return Next::Again; // it is called then
         }
-        self.settle(host);
         self.next(host, cx.now())
     }
 
-    /// Gives back the buffers that hold nothing.
-    fn settle(&mut self, host: &mut StreamHost<S>) {
-        for buffer in [&mut self.input, &mut self.output] {
-            if let Some(empty) = buffer.take_if(|buffer| buffer.is_empty()) {
-                host.buffers.give(empty);
-            }
+    /// Gives the handler its turn without news of the peer.
+    fn resume(&mut self, host: &mut StreamHost<S>, state: &mut S, cx: &mut Context<'_, S>) {
+        if let State::Lingering { .. } = self.state {
+            return; // all is said
+        }
+        let had_nothing_to_take = self.pipe.queued() == 0;
+        self.call(host, cx, |handler, bytes, link| {
+            handler.resumed(bytes, link, state)
+        });
+        if !cx.contains(cx.token()) {
+            self.cut(StreamEnd::Closed); // the handler removed it
+        }
+        if let State::Closing { until, taken, .. } = &mut self.state
+            && had_nothing_to_take
+        {
+            (*until, *taken) = (cx.now().after(host.options.write_window), 0);
         }
     }
 
@@ -183,28 +183,36 @@ impl<S: 'static> StreamSource<S> {
         let StreamHost {
             handler, buffers, ..
         } = host;
+        let (received, output) = self.pipe.both(buffers);
         let mut link = Link {
-            output: self.output.get_or_insert_with(|| buffers.take()),
+            output,
             wish: &mut wish,
             peer: &self.peer,
             output_max: self.output_max,
             cx,
         };
-        let received = self.input.as_deref().map_or(&[][..], Buffer::data);
-        let consumed = f(&mut **handler, received, &mut link).min(received.len());
-        if let Some(input) = &mut self.input {
-            input.consume(consumed);
-        }
+        let consumed = f(&mut **handler, received, &mut link);
+        self.pipe.consume(consumed);
+        self.hold = match wish {
+            Wish::Owe => Hold::Owing,
+            Wish::Pause => Hold::Paused,
+            Wish::GoOn | Wish::Close | Wish::Cut => Hold::Free,
+        };
         match wish {
-            Wish::GoOn => {}
+            Wish::GoOn | Wish::Owe | Wish::Pause => {}
             Wish::Close => self.finish(StreamEnd::Closed, host, cx.now()),
             Wish::Cut => self.cut(StreamEnd::SlowReader),
         }
     }
 
+    fn has_room(&self, host: &StreamHost<S>) -> bool {
+        self.pipe.queued() < host.options.output_high
+    }
+
     fn may_read(&self, host: &StreamHost<S>) -> bool {
-        self.ready.is_readable()
-            && self.queued() < host.options.output_high
+        self.pipe.is_readable()
+            && self.hold != Hold::Paused
+            && self.has_room(host)
             && matches!(self.state, State::Quiet { .. } | State::Sending { .. })
     }
 
@@ -212,75 +220,40 @@ impl<S: 'static> StreamSource<S> {
     fn read(&mut self, host: &mut StreamHost<S>, state: &mut S, cx: &mut Context<'_, S>) {
         let mut budget = READ_PER_TURN;
         while budget > 0 && self.may_read(host) {
-            let input = self.input.get_or_insert_with(|| host.buffers.take());
-            let space = input.space(READ_SIZE);
-            let room = space.len().min(budget);
-            match self.stream.read(&mut space[..room]) {
-                Ok(0) => self.finish(StreamEnd::PeerClosed, host, cx.now()),
-                Ok(len) => {
+            match self.pipe.read(budget, &mut host.buffers) {
+                Ok(Arrived::End) => self.finish(StreamEnd::PeerClosed, host, cx.now()),
+                Ok(Arrived::Bytes(len)) => {
                     budget -= len;
-                    self.received(len, room, cx.now(), host);
+                    if let State::Quiet { until } = &mut self.state {
+                        *until = cx.now().after(host.options.idle);
+                    }
                     self.call(host, cx, |handler, bytes, link| {
                         handler.received(bytes, link, state)
                     });
                     if !cx.contains(cx.token()) {
                         return; // the handler removed it
                     }
-                    if self.input.as_deref().map_or(0, Buffer::len) > host.options.input_max {
+                    let is_unfinished = self.hold != Hold::Paused;
+                    if is_unfinished && self.pipe.held() > host.options.input_max {
                         self.cut(StreamEnd::MessageTooLong);
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.ready = self.ready.without(READ_USED_UP);
-                }
+                Ok(Arrived::Nothing) => {}
                 Err(error) => self.cut(broken(&error)),
             }
         }
     }
 
-    fn received(&mut self, len: usize, room: usize, now: Tick, host: &StreamHost<S>) {
-        if let Some(input) = &mut self.input {
-            input.filled(len);
+    fn write(&mut self, host: &StreamHost<S>, now: Tick) {
+        match self.pipe.write() {
+            Ok(sent) => self.wrote(sent, host, now),
+            Err(error) => self.cut(broken(&error)),
         }
-        if let State::Quiet { until } = &mut self.state {
-            *until = now.after(host.options.idle);
-        }
-        if len < room
-            && self.peer.short_read() == ShortRead::Empties
-            && !self.ready.intersects(MARKS)
-        {
-            self.ready = self.ready.without(Readiness::READABLE);
-        }
-    }
-
-    fn write(&mut self, host: &StreamHost<S>, now: Tick) -> io::Result<()> {
-        let mut sent = 0;
-        while let Some(output) = self
-            .output
-            .as_deref_mut()
-            .filter(|output| !output.is_empty())
-        {
-            if !self.ready.is_writable() {
-                break;
-            }
-            match self.stream.write(output.data()) {
-                Ok(len) => {
-                    sent += len;
-                    output.consume(len);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.ready = self.ready.without(WRITE_USED_UP);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.wrote(sent, host, now);
-        Ok(())
     }
 
     fn wrote(&mut self, sent: usize, host: &StreamHost<S>, now: Tick) {
         let options = &host.options;
-        let queued = self.queued();
+        let queued = self.pipe.queued();
         match &mut self.state {
             State::Quiet { .. } if queued > 0 => {
                 self.state = State::Sending {
@@ -302,11 +275,15 @@ impl<S: 'static> StreamSource<S> {
     fn expire(&mut self, host: &StreamHost<S>, now: Tick) {
         match &mut self.state {
             State::New => {}
-            State::Quiet { until } if now >= *until => self.cut(StreamEnd::Idle),
+            State::Quiet { until } if now >= *until => match self.hold {
+                Hold::Free => self.cut(StreamEnd::Idle),
+                Hold::Owing | Hold::Paused => *until = now.after(host.options.idle),
+            },
             State::Sending { until, taken } | State::Closing { until, taken, .. }
                 if now >= *until =>
             {
-                if *taken < host.options.write_least {
+                // A stream that is owed something has nothing to take meanwhile.
+                if *taken < host.options.write_least && self.pipe.queued() > 0 {
                     self.cut(StreamEnd::SlowReader);
                 } else {
                     (*until, *taken) = (now.after(host.options.write_window), 0);
@@ -321,31 +298,26 @@ impl<S: 'static> StreamSource<S> {
     /// for a while: closing with bytes unread would destroy what it has not received yet.
     fn linger(&mut self, why: StreamEnd, now: Tick) -> Next {
         if let State::Closing { .. } = self.state {
-            let _ = self.stream.shutdown_write(); // it fails if the peer is gone: as well
-            self.ready = self.ready.union(Readiness::READABLE);
+            self.pipe.end_output();
             self.state = State::Lingering {
                 until: now.after(LINGER),
                 left: LINGER_BYTES,
                 why,
             };
         }
-        let mut scrap = [0; 4096];
-        while let State::Lingering {
-            until,
-            left: left @ 1..,
-            ..
-        } = &mut self.state
-        {
-            match self.stream.read(&mut scrap) {
-                Ok(len @ 1..) => *left = left.saturating_sub(len),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Next::Until(*until);
-                }
-                Ok(_) | Err(_) => *left = 0,
+        if let State::Lingering { until, left, .. } = &mut self.state {
+            *left = self.pipe.discard_input(*left);
+            if *left > 0 {
+                return Next::Until(*until);
             }
         }
         self.end = why;
         Next::Close
+    }
+
+    /// Whether nothing is left to send, now or later.
+    fn is_finished(&self) -> bool {
+        self.pipe.queued() == 0 && self.hold == Hold::Free
     }
 
     fn next(&mut self, host: &StreamHost<S>, now: Tick) -> Next {
@@ -353,7 +325,7 @@ impl<S: 'static> StreamSource<S> {
         // will say so.
         let more = self.may_read(host);
         match self.state {
-            State::Closing { why, .. } if self.queued() == 0 => match why {
+            State::Closing { why, .. } if self.is_finished() => match why {
                 StreamEnd::Closed | StreamEnd::Drained => self.linger(why, now),
                 _ => {
                     self.end = why;
@@ -372,7 +344,7 @@ impl<S: 'static> StreamSource<S> {
 
 impl<S: 'static> EventSource<S> for StreamSource<S> {
     fn register(&mut self, registry: &mut Registry<'_>) -> io::Result<()> {
-        registry.stream(&self.stream)
+        self.pipe.register(registry)
     }
 
     fn handle(&mut self, event: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {
@@ -381,17 +353,21 @@ impl<S: 'static> EventSource<S> for StreamSource<S> {
                 self.open(host, state, cx);
             }
             match event {
-                Event::Ready(readiness) => self.ready = self.ready.union(readiness),
+                Event::Ready(readiness) => self.pipe.heard(readiness),
                 Event::Deadline => {
                     // Before a peer is judged slow, what it has taken is counted: there may be
                     // room that no edge has told of yet.
-                    self.ready = self.ready.union(Readiness::WRITABLE);
-                    if let Err(error) = self.write(host, cx.now()) {
-                        self.cut(broken(&error));
-                    }
+                    self.pipe.heard(Readiness::WRITABLE);
+                    self.write(host, cx.now());
                     self.expire(host, cx.now());
                 }
-                Event::Resumed => self.expire(host, cx.now()), // in time, whatever keeps it busy
+                Event::Woken => self.resume(host, state, cx),
+                Event::Resumed => {
+                    self.expire(host, cx.now()); // in time, whatever keeps it busy
+                    if self.hold == Hold::Paused && self.has_room(host) {
+                        self.resume(host, state, cx);
+                    }
+                }
                 Event::Drain => self.finish(StreamEnd::Drained, host, cx.now()),
                 _ => {}
             }
