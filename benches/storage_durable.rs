@@ -2,7 +2,7 @@
 //!
 //! One thread overwrites random keys of 100,000; keys have 16 bytes and values 100. A batch is one commit
 //! with one sync, in both. What the store adds is the envelope with its checksum, revisions, conditions
-//! and outcomes. Peers take turns, because a shared disk is slow for minutes at a time: the ratio of each
+//! and outcomes; its unit, the queue and a thread. Peers take turns, because a shared disk is slow for minutes at a time: the ratio of each
 //! turn counts, and of those the median. The file is in the folder for temporary files; on a disk in memory
 //! syncs cost nothing, and the ratio is that of the processor alone.
 //!
@@ -13,12 +13,18 @@
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use redb::TableDefinition;
 use trine::storage::durable::{Durable, Options};
-use trine::storage::{Condition, Operation, Outcome, Outcomes, Request, Session, Store};
+use trine::storage::{
+    Condition, Operation, Outcome, Outcomes, Request, Session, StorageUnit, Store, Submission,
+    UnitOptions,
+};
 
 const KEYS: u64 = 100_000;
 const VALUE_BYTES: usize = 100;
@@ -95,6 +101,53 @@ impl Peer for Ours {
     }
 }
 
+/// The same store behind a storage unit, as the server has it: while a batch is synced, the next one
+/// gathers in the queue of the thread that has the session.
+struct Behind {
+    unit: StorageUnit,
+    /// Told of the last operation of each batch, as a loop is woken once for one.
+    batches: (Sender<Outcome>, Receiver<Outcome>),
+    failed: Arc<AtomicBool>,
+    under_way: usize,
+}
+
+impl Peer for Behind {
+    fn name(&self) -> &'static str {
+        "its unit"
+    }
+
+    fn put(&mut self, pairs: &[(Bytes, Bytes)]) -> Result<(), Box<dyn Error>> {
+        for (index, (key, value)) in pairs.iter().enumerate() {
+            let put = Operation::Put {
+                key: key.clone(),
+                value: value.clone(),
+                ttl: None,
+                condition: Condition::Any,
+            };
+            let Submission::Queued(place) = self.unit.submit(Request::new(put)) else {
+                return Err("turned away".into());
+            };
+            let batch = (index == pairs.len() - 1).then(|| self.batches.0.clone());
+            let failed = Arc::clone(&self.failed);
+            place.complete_with(Box::new(move |outcome: Outcome| {
+                failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
+                if let Some(batch) = batch {
+                    let _ = batch.send(outcome); // nobody listens at the end
+                }
+            }));
+        }
+        self.under_way += 1;
+        if self.under_way > 1 {
+            self.batches.1.recv()??;
+            self.under_way -= 1;
+        }
+        match self.failed.load(Ordering::Relaxed) {
+            true => Err("a put failed".into()),
+            false => Ok(()),
+        }
+    }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let (turns, turn) = match quick {
@@ -118,14 +171,27 @@ fn compare(folder: &Path, turns: usize, turn: Duration) -> Result<(), Box<dyn Er
     };
     let mut peers: Vec<Box<dyn Peer>> = vec![
         Box::new(RawRedb(builder.create(path("redb"))?)),
-        Box::new(Ours::new(&Durable::open(path("durable"), options)?)?),
+        Box::new(Ours::new(&Durable::open(
+            path("durable"),
+            options.clone(),
+        )?)?),
+        Box::new(Behind {
+            unit: unit(&path("unit"), options)?,
+            batches: channel(),
+            failed: Arc::default(),
+            under_way: 0,
+        }),
     ];
     peers.extend(write_heavy(&path("fjall"))?);
     let mut random = fastrand::Rng::with_seed(1);
     for peer in &mut peers {
         for first in (0..KEYS).step_by(1_000) {
             let numbers = first..first + 1_000;
-            peer.put(&numbers.map(|number| pair(number, &mut random)).collect::<Vec<_>>())?;
+            peer.put(
+                &numbers
+                    .map(|number| pair(number, &mut random))
+                    .collect::<Vec<_>>(),
+            )?;
         }
     }
     println!("puts a second, median of {turns} turns of {turn:?}; ratio to redb in the same turn");
@@ -139,10 +205,18 @@ fn compare(folder: &Path, turns: usize, turn: Duration) -> Result<(), Box<dyn Er
         for (peer, own) in peers.iter().zip(&rates) {
             let ratios = own.iter().zip(&rates[0]).map(|(own, raw)| own / raw);
             let (name, ratio) = (peer.name(), median(ratios.collect()));
-            println!("{size:>4} a commit  {name:<8} {:>9.0}  {ratio:.2}", median(own.clone()));
+            println!(
+                "{size:>4} a commit  {name:<8} {:>9.0}  {ratio:.2}",
+                median(own.clone())
+            );
         }
     }
     Ok(())
+}
+
+fn unit(path: &Path, options: Options) -> Result<StorageUnit, Box<dyn Error>> {
+    let store = Durable::open(path, options)?;
+    Ok(StorageUnit::start(Box::new(store), UnitOptions::default())?)
 }
 
 #[cfg(feature = "fjall")]

@@ -1,14 +1,17 @@
 //! A unified event-source runtime for Linux servers.
 //!
 //! One epoll loop for the three kinds of event a server handles: sockets, signals and timers. A
-//! state-machine HTTP/1.1 server feeds on it. No async, no executor: plain `&mut` state, lent to
-//! every call. This page is the map of the house.
+//! state-machine HTTP/1.1 server feeds on it, and pluggable storage sits behind it. No async, no
+//! executor: plain `&mut` state, lent to every call. This page is the map of the house.
 //!
 //! # Two ways through the house
 //!
 //! ```text
 //! event path   kernel -> reactor -> slab[token] -> EventSource::handle -> Next (what it waits for now)
 //! data path    bytes in -> connection -> http parser -> Request -> Service -> Reply -> bytes out
+//!                                                                    |          ^
+//!                                                                    v          | Deferred, wake-up
+//!                                                                  StorageUnit: queue, thread, store
 //! ```
 //!
 //! Everything that can happen is an event for a source; what a source waits for next is returned,
@@ -24,7 +27,7 @@
 //!    deadline that only moves later costs one store.
 //! 3. **States in a line.** One enum with the data and the deadline inside each state; one request
 //!    in flight a connection; pipelined bytes wait in the input buffer.
-//! 4. **Sans-I/O core.** Parser, connection and timer wheel are pure: bytes and ticks in,
+//! 4. **Sans-I/O core.** Parsers, connection and timer wheel are pure: bytes and ticks in,
 //!    decisions out. They are tested in virtual time and fuzzed.
 //! 5. **A request is answered exactly once, and the compiler knows.** A
 //!    [`Service`] gets a [`Reply`] by value and must return the
@@ -40,12 +43,14 @@
 //! | ground | [`time`] [`slab`] [`buffer`] [`timer_wheel`] | memory |
 //! | protocol | [`http`] (parsers, bodies, encoder), [`connection`] (sans-I/O server side) | memory |
 //! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups) | epoll, clock, timerfd, signals, eventfd |
-//! | units | [`service`] (the logic unit), [`storage`] (the storage unit) | disk, threads of its own |
+//! | units | [`service`] (the logic unit) | |
 //! | concurrency | [`concurrency`] (request queue, worker pool, half-sync/half-async) | threads |
+//! | storage | [`storage`] (the storage unit) | disk, threads, the network to a cluster |
 //! | ends | [`resp`] (the protocol of Redis), [`server`] (the I/O unit) | sockets, by the reactor |
 //! | roles | `testing` (a simulated machine; feature `testing`) | memory |
 //!
-//! The loop knows no HTTP; the connection knows no socket; the service knows neither.
+//! The loop knows no HTTP; the connection knows no socket; the service knows neither. A store knows
+//! neither connections nor loops, and nothing in the library knows which one there is.
 //!
 //! # Where is ...?
 //!
