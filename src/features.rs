@@ -9,7 +9,7 @@
 //! | `durable` | (default) `storage::durable`: a store on an embedded database, in one file | the crates `redb` and `crc32c` |
 //! | `fjall` | `storage::fjall`: a second durable store, for many writes, in a folder | the crate `fjall` with a tree of its own, threads of the engine |
 //! | `redis` | Redis Cluster as a [store](crate::storage) for data that outgrow one machine: not consistent under failover, and says so | the crates `redis` (with a tree of its own, ICU by way of URLs) and `crc32c` |
-//! | `testing` | the suite that every store must pass | nothing |
+//! | `testing` | `testing`: a simulated machine, to test services under virtual time and faults; the suite that every store must pass | a branch in each call of a socket |
 //!
 //! ```toml
 //! trine = { version = "0.1", features = ["http-types"] }

@@ -47,6 +47,7 @@
 //! | concurrency | [`concurrency`] (request queue, worker pool, half-sync/half-async) | threads |
 //! | storage | [`storage`] (the storage unit) | disk, threads, the network to a cluster |
 //! | ends | [`resp`] (the protocol of Redis), [`server`] (the I/O unit) | sockets, by the reactor |
+//! | roles | `testing` (a simulated machine; feature `testing`) | memory |
 //!
 //! The loop knows no HTTP; the connection knows no socket; the service knows neither. A store knows
 //! neither connections nor loops, and nothing in the library knows which one there is.
@@ -58,6 +59,7 @@
 //! | the loop's turn: wait, control, I/O by class, deadlines, leftovers | `reactor/event_loop.rs` |
 //! | how one event reaches its source, panics | `reactor/dispatch.rs`; the table: `reactor/core.rs`; a turn's phases: `reactor/phases.rs` |
 //! | epoll and the timerfd | `reactor/demultiplexer.rs`; the seam to a virtual machine: `reactor/kernel.rs` |
+//! | the simulated machine: clock, network, faults | `reactor/simulated/`; its face: `testing/` |
 //! | the clock | `reactor/clock.rs` |
 //! | signals, the self-pipe | `reactor/signals.rs` |
 //! | wake-ups from threads, and when they cost a system call; the bounded inbox | `reactor/waker.rs`, `reactor/bell.rs`; `reactor/inbox.rs` |
@@ -80,6 +82,7 @@
 //! | the request queue | `concurrency/request_queue.rs` |
 //! | the same service on threads that may wait | `concurrency/half_sync_half_async.rs` |
 //! | what the models of threads are built from | `sync.rs`, run by `.ci/loom` |
+//! | mistakes on purpose, for the simulation to find | `planted.rs`, made by `.ci/sim` |
 //! | threads, and the pool of them | `concurrency/thread.rs`, `concurrency/worker_pool.rs` |
 //! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
 //! | storage: queues, threads, order of a key, reopening | `storage/{unit,place,lane,pending,health}.rs` |
@@ -94,6 +97,10 @@
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");
 
 mod sync;
+
+#[cfg(trine_planted)]
+#[doc(hidden)]
+pub mod planted;
 
 pub mod time;
 
@@ -118,6 +125,9 @@ pub mod storage;
 pub mod resp;
 
 pub mod server;
+
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub mod features;
 

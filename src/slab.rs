@@ -132,6 +132,11 @@ impl<T, const LAST: u32> Slab<T, LAST> {
     #[inline]
     #[must_use]
     pub fn get_mut(&mut self, token: Token) -> Option<&mut T> {
+        #[cfg(trine_planted)]
+        let token = match crate::planted::has(crate::planted::Bug::GenerationUnchecked) {
+            true => self.token_at(token.index).unwrap_or(token),
+            false => token,
+        };
         match self.slots.get_mut(token.index as usize) {
             Some(Slot::Tenant { generation, value }) if *generation == token.generation => {
                 Some(value)

@@ -219,6 +219,13 @@ impl Connection {
 
     /// The server drains: what has begun is answered, as the last; idle connections close.
     pub fn handle_drain(&mut self) {
+        #[cfg(trine_planted)]
+        if crate::planted::has(crate::planted::Bug::DrainForgets)
+            && matches!(self.state, State::Waiting { .. })
+        {
+            let reason = CloseReason::Drained;
+            self.state.change(State::Closed { reason });
+        }
         self.quota = Quota::Draining;
     }
 

@@ -182,6 +182,10 @@ impl Connection {
     /// The body the head announced is collected before the service is called.
     pub(super) fn collect(&mut self, framing: Framing, turn: &mut Turn<'_>) -> Polled {
         self.continue_if_awaited(turn);
+        #[cfg(trine_planted)]
+        if crate::planted::has(crate::planted::Bug::BodyIsARequest) {
+            return self.request_is_whole(turn);
+        }
         self.input.as_deref_mut()?.begin_body(framing);
         self.enter_body(turn)
     }
@@ -304,6 +308,10 @@ impl Connection {
         };
         context.close |= self.quota == Quota::Draining;
         let output = self.output.get_or_insert_with(|| turn.pools.take_output());
+        #[cfg(trine_planted)]
+        if crate::planted::has(crate::planted::Bug::AnsweredTwice) {
+            let _ = http::encode_beginning(&response, context, turn.date, output, LARGE);
+        }
         match http::encode_beginning(&response, context, turn.date, output, LARGE) {
             None => self.answered(context, turn),
             Some(content) => self.supply_from(content, turn.now, context, turn),

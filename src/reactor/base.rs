@@ -96,6 +96,10 @@ impl Base {
     /// The present tick, rounded down: what deadlines are due by.
     #[inline]
     pub(super) fn due(&self) -> Tick {
+        #[cfg(trine_planted)]
+        if crate::planted::has(crate::planted::Bug::DeadlineEarly) {
+            return Tick(self.nanos / NANOS_PER_TICK + 1);
+        }
         Tick(self.nanos / NANOS_PER_TICK)
     }
 
@@ -167,12 +171,23 @@ impl Base {
             return Err(io::Error::other(what));
         }
         self.kernel.register(fd, token, watch)?;
-        let number = fd.as_raw_fd() as usize; // never negative
+        self.note_watcher(fd.as_raw_fd() as usize, token); // never negative
+        Ok(())
+    }
+
+    /// As [`watch`](Base::watch), for a socket of a simulated machine.
+    #[cfg(feature = "testing")]
+    pub(super) fn watch_simulated(&mut self, number: u32, token: Token) -> io::Result<()> {
+        self.kernel.register_simulated(number, token)?;
+        self.note_watcher(number as usize, token);
+        Ok(())
+    }
+
+    fn note_watcher(&mut self, number: usize, token: Token) {
         if number >= self.watchers.len() {
             self.watchers.resize(number + 1, u32::MAX);
         }
         self.watchers[number] = token.index();
-        Ok(())
     }
 
     pub(super) fn unwatch(&mut self, watched: Watched, token: Token) {
@@ -199,6 +214,11 @@ impl Base {
         };
         if let Some(tick) = self.timers.arm(limit) {
             self.metrics.timer_sets += 1;
+            #[cfg(trine_planted)]
+            let tick = match crate::planted::has(crate::planted::Bug::DeadlineLate) {
+                true => Tick(tick.0.saturating_add(3)),
+                false => tick,
+            };
             self.kernel.arm(tick.0.saturating_mul(NANOS_PER_TICK));
         }
     }

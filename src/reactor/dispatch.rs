@@ -30,6 +30,8 @@ impl<S: 'static> Core<S> {
         };
         let mut source = slot.source.take()?;
         self.base.metrics.events += 1;
+        #[cfg(feature = "testing")]
+        self.witness_dispatch(token, event);
         if self.base.metrics.is_sampling() {
             self.sample_began = self.base.kernel.nanos();
         }
@@ -47,6 +49,8 @@ impl<S: 'static> Core<S> {
         }
         let next = match ran {
             Ok(next) => {
+                #[cfg(feature = "testing")]
+                self.witness_answer(token, next);
                 self.park(token, source, next);
                 if cfg!(debug_assertions) && next == Next::Wait && is_readable(event) {
                     self.check_drained(token);
@@ -96,6 +100,10 @@ impl<S: 'static> Core<S> {
         slot.source = Some(source);
         match next {
             Next::Until(tick) => self.base.timers.wheel.set(token.index(), tick),
+            #[cfg(trine_planted)]
+            Next::Wait if crate::planted::has(crate::planted::Bug::TimerNotCancelled) => {}
+            #[cfg(trine_planted)]
+            Next::Again if crate::planted::has(crate::planted::Bug::WorkForgotten) => {}
             Next::Wait => self.base.timers.wheel.clear(token.index()),
             Next::Again => {
                 self.resume(token);

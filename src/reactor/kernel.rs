@@ -3,9 +3,10 @@
 //!
 //! An enum, not a trait object and not a type parameter: the choice is made where the loop is
 //! made, calls are resolved statically (with one variant the `match` vanishes), and sources never
-//! see which one they run on. In tests the second variant stands in: a clock that moves when
+//! see which one they run on. In tests another variant stands in: a clock that moves when
 //! it is told to and readiness that is scripted, so a loop that stalls for ten seconds, or a
-//! timer due in a year, is tested in microseconds.
+//! timer due in a year, is tested in microseconds; or, with the feature `testing` too, a whole
+//! machine with a network, see `simulated/`.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -13,6 +14,8 @@ use std::time::{Duration, SystemTime};
 
 use super::clock;
 use super::demultiplexer::{self, Demultiplexer, EVENTS_PER_WAIT, SIGNALS, TIMER, Watch};
+#[cfg(feature = "testing")]
+use super::simulated::Network;
 use super::slot::Watched;
 use super::source::Readiness;
 #[cfg(test)]
@@ -24,6 +27,8 @@ pub(super) enum Kernel {
     Linux(Demultiplexer),
     #[cfg(test)]
     Virtual(VirtualKernel),
+    #[cfg(feature = "testing")]
+    Simulated(Network),
 }
 
 /// What one wait brought.
@@ -32,6 +37,8 @@ pub(super) enum Batch {
     Linux(mio::Events),
     #[cfg(test)]
     Virtual(Vec<(Token, Readiness)>),
+    #[cfg(feature = "testing")]
+    Simulated(Vec<(Token, Readiness)>),
 }
 
 /// Which of the loop's own descriptors a wait reported.
@@ -57,11 +64,9 @@ impl Batch {
                 }
             }
             #[cfg(test)]
-            Batch::Virtual(events) => {
-                for &(token, readiness) in events.iter().filter(|(token, _)| !is_special(*token)) {
-                    f(token, readiness);
-                }
-            }
+            Batch::Virtual(events) => others(events).for_each(|(token, ready)| f(token, ready)),
+            #[cfg(feature = "testing")]
+            Batch::Simulated(events) => others(events).for_each(|(token, ready)| f(token, ready)),
         }
     }
 
@@ -79,6 +84,8 @@ impl Batch {
                 .for_each(|event| look(demultiplexer::token(event))),
             #[cfg(test)]
             Batch::Virtual(events) => events.iter().for_each(|(token, _)| look(*token)),
+            #[cfg(feature = "testing")]
+            Batch::Simulated(events) => events.iter().for_each(|(token, _)| look(*token)),
         }
         specials.full = count >= EVENTS_PER_WAIT;
         specials
@@ -88,6 +95,12 @@ impl Batch {
 #[inline]
 fn is_special(token: Token) -> bool {
     token.index() == u32::MAX
+}
+
+#[cfg(feature = "testing")]
+fn others(events: &[(Token, Readiness)]) -> impl Iterator<Item = (Token, Readiness)> {
+    let all = events.iter().copied();
+    all.filter(|(token, _)| !is_special(*token))
 }
 
 impl Kernel {
@@ -103,6 +116,8 @@ impl Kernel {
             Kernel::Linux(_) => clock::monotonic_nanos(),
             #[cfg(test)]
             Kernel::Virtual(kernel) => kernel.nanos(),
+            #[cfg(feature = "testing")]
+            Kernel::Simulated(network) => network.nanos(),
         }
     }
 
@@ -111,6 +126,8 @@ impl Kernel {
             Kernel::Linux(_) => clock::wall(),
             #[cfg(test)]
             Kernel::Virtual(kernel) => kernel.wall(),
+            #[cfg(feature = "testing")]
+            Kernel::Simulated(network) => network.wall(),
         }
     }
 
@@ -120,6 +137,8 @@ impl Kernel {
             Kernel::Linux(_) => std::process::id(),
             #[cfg(test)]
             Kernel::Virtual(kernel) => kernel.process(),
+            #[cfg(feature = "testing")]
+            Kernel::Simulated(_) => 1, // a simulated machine has one process, which never forks
         }
     }
 
@@ -133,7 +152,12 @@ impl Kernel {
                 kernel.wait(events, sleep);
                 Ok(())
             }
-            #[cfg(test)]
+            #[cfg(feature = "testing")]
+            (Kernel::Simulated(network), Batch::Simulated(events)) => {
+                network.wait(events, sleep);
+                Ok(())
+            }
+            #[cfg(feature = "testing")]
             _ => unreachable!("a batch is made together with its kernel"),
         }
     }
@@ -144,6 +168,8 @@ impl Kernel {
             Kernel::Linux(demultiplexer) => demultiplexer.arm(Duration::from_nanos(nanos)),
             #[cfg(test)]
             Kernel::Virtual(kernel) => kernel.arm(nanos),
+            #[cfg(feature = "testing")]
+            Kernel::Simulated(network) => network.arm(nanos),
         }
     }
 
@@ -160,6 +186,26 @@ impl Kernel {
                 kernel.register();
                 Ok(())
             }
+            #[cfg(feature = "testing")]
+            Kernel::Simulated(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a simulated machine watches simulated sockets only",
+            )),
+        }
+    }
+
+    /// Watches a socket of the simulated machine, by its number.
+    #[cfg(feature = "testing")]
+    pub(super) fn register_simulated(&self, number: u32, token: Token) -> io::Result<()> {
+        match self {
+            Kernel::Simulated(network) => {
+                network.register(number, token);
+                Ok(())
+            }
+            _ => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a simulated socket is watched on its own machine only",
+            )),
         }
     }
 
@@ -169,6 +215,11 @@ impl Kernel {
             #[cfg(test)]
             Kernel::Virtual(kernel) => {
                 kernel.deregister();
+                Ok(())
+            }
+            #[cfg(feature = "testing")]
+            Kernel::Simulated(network) => {
+                network.deregister(watched.fd as u32); // never negative
                 Ok(())
             }
         }
@@ -190,6 +241,8 @@ impl Kernel {
             Kernel::Linux(demultiplexer) => demultiplexer.register_signals(source),
             #[cfg(test)]
             Kernel::Virtual(_) => Ok(()),
+            #[cfg(feature = "testing")]
+            Kernel::Simulated(_) => Ok(()),
         }
     }
 
@@ -198,6 +251,8 @@ impl Kernel {
             Kernel::Linux(demultiplexer) => demultiplexer.waker().map(Some),
             #[cfg(test)]
             Kernel::Virtual(_) => Ok(None),
+            #[cfg(feature = "testing")]
+            Kernel::Simulated(_) => Ok(None),
         }
     }
 }

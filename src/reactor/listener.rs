@@ -137,6 +137,12 @@ impl<A> Listener<A> {
                 self.state = self.state.next(Input::NoRoom, cx.now());
                 Next::Wait
             }
+            #[cfg(trine_planted)]
+            Batch::OutOfResources(_)
+                if crate::planted::has(crate::planted::Bug::ListenerParked) =>
+            {
+                Next::Wait
+            }
             Batch::OutOfResources(error) => {
                 self.state = self.state.next(Input::OutOfResources, cx.now());
                 self.out_of_resources(error);
@@ -178,7 +184,7 @@ impl<A> Listener<A> {
 
 impl<S: 'static, A: Acceptor<S>> EventSource<S> for Listener<A> {
     fn register(&mut self, registry: &mut Registry<'_>) -> io::Result<()> {
-        registry.readable_descriptor(&self.socket)
+        registry.listener(&self.socket)
     }
 
     fn handle(&mut self, event: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {

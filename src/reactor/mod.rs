@@ -68,6 +68,8 @@ mod registry;
 mod schedule;
 mod signal_source;
 mod signals;
+#[cfg(feature = "testing")]
+pub(crate) mod simulated;
 mod slot;
 mod source;
 mod sources;

@@ -3,6 +3,9 @@
 //!
 //! All are non-blocking and close-on-exec. A write to a peer that is gone is an error, never
 //! SIGPIPE, whatever the program's disposition is. A call that a signal interrupts is repeated.
+//!
+//! In tests, and with the feature `testing`, streams and listeners have a second kind of socket, of a
+//! simulated machine (`simulated/`). Without it there is one variant, and the `match` vanishes.
 
 use std::fmt;
 use std::fs;
@@ -20,11 +23,21 @@ use rustix::net::{
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::error::{Error, Result};
+#[cfg(feature = "testing")]
+use super::simulated::SimulatedSocket;
 
 /// A connected byte stream: TCP or a Unix stream socket.
 #[derive(Debug)]
 pub struct Stream {
-    fd: OwnedFd,
+    end: End,
+}
+
+/// Whose socket it is.
+#[derive(Debug)]
+enum End {
+    Kernel(OwnedFd),
+    #[cfg(feature = "testing")]
+    Simulated(SimulatedSocket),
 }
 
 impl Stream {
@@ -36,7 +49,16 @@ impl Stream {
     #[inline]
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match recv(&self.fd, buffer, RecvFlags::empty()) {
+            let received = match &self.end {
+                End::Kernel(fd) => recv(fd, &mut *buffer, RecvFlags::empty()),
+                #[cfg(feature = "testing")]
+                End::Simulated(socket) => socket.read(buffer),
+            };
+            match received {
+                #[cfg(trine_planted)]
+                Err(_) if crate::planted::has(crate::planted::Bug::WouldBlockIsTheEnd) => {
+                    return Ok(0);
+                }
                 Err(Errno::INTR) => {}
                 result => return result.map_err(io::Error::from),
             }
@@ -51,7 +73,16 @@ impl Stream {
     #[inline]
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
-            match send(&self.fd, bytes, SendFlags::NOSIGNAL) {
+            let sent = match &self.end {
+                End::Kernel(fd) => send(fd, bytes, SendFlags::NOSIGNAL),
+                #[cfg(feature = "testing")]
+                End::Simulated(socket) => socket.write(bytes),
+            };
+            match sent {
+                #[cfg(trine_planted)]
+                Ok(_) if crate::planted::has(crate::planted::Bug::ShortWriteLoses) => {
+                    return Ok(bytes.len());
+                }
                 Err(Errno::INTR) => {}
                 result => return result.map_err(io::Error::from),
             }
@@ -64,26 +95,64 @@ impl Stream {
     ///
     /// When the peer is gone already.
     pub fn shutdown_write(&self) -> io::Result<()> {
-        shutdown(&self.fd, rustix::net::Shutdown::Write).map_err(io::Error::from)
+        let shut = match &self.end {
+            End::Kernel(fd) => shutdown(fd, rustix::net::Shutdown::Write),
+            #[cfg(feature = "testing")]
+            End::Simulated(socket) => socket.shutdown_write(),
+        };
+        shut.map_err(io::Error::from)
     }
 
     /// Makes the coming close abortive: what the peer has not taken is dropped and it gets RST.
     pub fn abort_on_close(&self) {
-        // It can only fail on what is not a socket.
-        let _ = SockRef::from(&self.fd).set_linger(Some(Duration::ZERO));
+        match &self.end {
+            End::Kernel(fd) => {
+                // It can only fail on what is not a socket.
+                let _ = SockRef::from(fd).set_linger(Some(Duration::ZERO));
+            }
+            #[cfg(feature = "testing")]
+            End::Simulated(socket) => socket.abort_on_close(),
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn as_simulated(&self) -> Option<&SimulatedSocket> {
+        self.end.as_simulated()
     }
 }
 
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.end.as_fd()
+    }
+}
+
+impl AsFd for End {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            End::Kernel(fd) => fd.as_fd(),
+            #[cfg(feature = "testing")]
+            End::Simulated(socket) => socket.as_fd(),
+        }
+    }
+}
+
+#[cfg(feature = "testing")]
+impl End {
+    fn as_simulated(&self) -> Option<&SimulatedSocket> {
+        match self {
+            End::Kernel(_) => None,
+            End::Simulated(socket) => Some(socket),
+        }
     }
 }
 
 /// Takes over a connected, non-blocking stream socket.
 impl From<OwnedFd> for Stream {
     fn from(fd: OwnedFd) -> Stream {
-        Stream { fd }
+        Stream {
+            end: End::Kernel(fd),
+        }
     }
 }
 
@@ -130,7 +199,7 @@ impl fmt::Display for Peer {
 /// A listening stream socket.
 #[derive(Debug)]
 pub struct StreamListener {
-    fd: OwnedFd,
+    end: End,
     /// The file of a Unix socket; removed when the listener is dropped.
     _file: Option<SocketFile>,
 }
@@ -179,7 +248,7 @@ impl StreamListener {
         socket.bind(&SockAddr::from(address))?;
         socket.listen(BACKLOG)?;
         Ok(StreamListener {
-            fd: socket.into(),
+            end: End::Kernel(socket.into()),
             _file: None,
         })
     }
@@ -213,7 +282,7 @@ impl StreamListener {
         });
         socket.listen(BACKLOG)?;
         Ok(StreamListener {
-            fd: socket.into(),
+            end: End::Kernel(socket.into()),
             _file: file,
         })
     }
@@ -226,25 +295,51 @@ impl StreamListener {
     /// errors are this connection's and which are the machine's.
     pub(super) fn accept(&self) -> std::result::Result<(Stream, Peer), Errno> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let (fd, address) = acceptfrom_with(&self.fd, flags)?;
+        let listening = match &self.end {
+            End::Kernel(fd) => fd,
+            #[cfg(feature = "testing")]
+            End::Simulated(socket) => {
+                let (accepted, peer) = socket.accept()?;
+                let end = End::Simulated(accepted);
+                return Ok((Stream { end }, peer));
+            }
+        };
+        let (fd, address) = acceptfrom_with(listening, flags)?;
         let peer = match address {
             Some(SocketAddrAny::V4(address)) => Peer::Network(address.into()),
             Some(SocketAddrAny::V6(address)) => Peer::Network(address.into()),
             _ => Peer::Local,
         };
-        Ok((Stream { fd }, peer))
+        Ok((Stream::from(fd), peer))
     }
 
     /// The address it listens on: the port the kernel chose for port 0. `None` for Unix sockets.
     #[must_use]
     pub fn local_address(&self) -> Option<SocketAddr> {
-        SockRef::from(&self.fd).local_addr().ok()?.as_socket()
+        match &self.end {
+            End::Kernel(fd) => SockRef::from(fd).local_addr().ok()?.as_socket(),
+            #[cfg(feature = "testing")]
+            End::Simulated(socket) => socket.local_address(),
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn simulated(socket: SimulatedSocket) -> StreamListener {
+        StreamListener {
+            end: End::Simulated(socket),
+            _file: None,
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn as_simulated(&self) -> Option<&SimulatedSocket> {
+        self.end.as_simulated()
     }
 }
 
 impl AsFd for StreamListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.end.as_fd()
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use super::base::Base;
 use super::demultiplexer::Watch;
+use super::net::{Stream, StreamListener};
 use super::signals::Signal;
 use super::slot::{Facts, Watched};
 use super::waker::Waker;
@@ -67,6 +68,35 @@ impl Registry<'_> {
     #[must_use]
     pub fn now(&self) -> Tick {
         self.base.now()
+    }
+
+    /// [`descriptor`](Registry::descriptor) for the loop's own streams, which may be simulated.
+    #[inline]
+    pub(crate) fn stream(&mut self, stream: &Stream) -> io::Result<()> {
+        #[cfg(feature = "testing")]
+        if let Some(socket) = stream.as_simulated() {
+            return self.watch_simulated(socket.number(), Watch::Both);
+        }
+        self.descriptor(stream)
+    }
+
+    /// [`readable_descriptor`](Registry::readable_descriptor) for the loop's own listeners.
+    pub(crate) fn listener(&mut self, listener: &StreamListener) -> io::Result<()> {
+        #[cfg(feature = "testing")]
+        if let Some(socket) = listener.as_simulated() {
+            return self.watch_simulated(socket.number(), Watch::Reading);
+        }
+        self.readable_descriptor(listener)
+    }
+
+    #[cfg(feature = "testing")]
+    fn watch_simulated(&mut self, number: u32, watch: Watch) -> io::Result<()> {
+        self.base.watch_simulated(number, self.token)?;
+        self.facts.fd = Some(Watched {
+            fd: number as i32, // small
+            watch,
+        });
+        Ok(())
     }
 
     fn watch(&mut self, fd: &impl AsFd, watch: Watch) -> io::Result<()> {

@@ -24,6 +24,8 @@ use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook_mio::v1_0::Signals;
 
 use super::kernel::Kernel;
+#[cfg(feature = "testing")]
+use super::simulated::Network;
 use crate::slab::Token;
 
 /// A signal, by its number.
@@ -110,12 +112,78 @@ pub struct Sender {
 /// One more than the highest signal number.
 const NUMBERS: usize = 65;
 
+/// Where signals come from.
+enum Arrivals {
+    Handlers {
+        /// Flags and the self-pipe.
+        flags: Signals,
+        /// Who sent what, since the last look.
+        origins: SignalsInfo<WithOrigin>,
+    },
+    #[cfg(feature = "testing")]
+    Simulated(Network),
+}
+
+impl Arrivals {
+    fn new(kernel: &Kernel) -> io::Result<Arrivals> {
+        #[cfg(feature = "testing")]
+        if let Kernel::Simulated(network) = kernel {
+            return Ok(Arrivals::Simulated(network.clone()));
+        }
+        let none: [i32; 0] = [];
+        let origins = SignalsInfo::with_exfiltrator(none, WithOrigin::default())?;
+        let mut flags = Signals::new(none)?;
+        kernel.register_signals(&mut flags)?;
+        Ok(Arrivals::Handlers { flags, origins })
+    }
+
+    fn expect(&self, signal: Signal) -> io::Result<()> {
+        match self {
+            Arrivals::Handlers { flags, origins } => {
+                origins.add_signal(signal.0)?; // first: see the module's header
+                flags.add_signal(signal.0)
+            }
+            #[cfg(feature = "testing")]
+            Arrivals::Simulated(_) => Ok(()),
+        }
+    }
+
+    /// Marks in `set` which have arrived since the last look.
+    fn look(&mut self, set: &mut [bool; NUMBERS]) {
+        match self {
+            Arrivals::Handlers { flags, .. } => {
+                for number in flags.pending() {
+                    set[number as usize] = true; // only numbers from_number let in are registered
+                }
+            }
+            #[cfg(feature = "testing")]
+            Arrivals::Simulated(network) => {
+                for number in network.take_signals() {
+                    set[number as usize] = true; // of a Signal
+                }
+            }
+        }
+    }
+
+    fn note_senders(&mut self, senders: &mut [Option<Sender>; NUMBERS]) {
+        match self {
+            Arrivals::Handlers { origins, .. } => {
+                for origin in origins.pending() {
+                    senders[origin.signal as usize] = origin.process.map(|process| Sender {
+                        process: process.pid,
+                        user: process.uid,
+                    });
+                }
+            }
+            #[cfg(feature = "testing")]
+            Arrivals::Simulated(_) => {} // nobody sent them
+        }
+    }
+}
+
 /// The subscriptions of one loop.
 pub(super) struct SignalTable {
-    /// Flags and the self-pipe.
-    flags: Signals,
-    /// Who sent what, since the last look.
-    origins: SignalsInfo<WithOrigin>,
+    arrivals: Arrivals,
     /// Who sent what last. Kept from one look to the next: a sender may be seen one look earlier
     /// than the flag, when the signal arrives between the two.
     senders: [Option<Sender>; NUMBERS],
@@ -125,13 +193,8 @@ pub(super) struct SignalTable {
 
 impl SignalTable {
     pub(super) fn new(kernel: &Kernel) -> io::Result<SignalTable> {
-        let none: [i32; 0] = [];
-        let origins = SignalsInfo::with_exfiltrator(none, WithOrigin::default())?;
-        let mut flags = Signals::new(none)?;
-        kernel.register_signals(&mut flags)?;
         Ok(SignalTable {
-            flags,
-            origins,
+            arrivals: Arrivals::new(kernel)?,
             senders: [None; NUMBERS],
             subscribers: Vec::new(),
         })
@@ -143,8 +206,7 @@ impl SignalTable {
             let what = format!("{signal:?} cannot be caught");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
-        self.origins.add_signal(signal.0)?; // first: see the module's header
-        self.flags.add_signal(signal.0)?;
+        self.arrivals.expect(signal)?;
         if !self.subscribers.contains(&(signal, token)) {
             self.subscribers.push((signal, token));
         }
@@ -157,20 +219,13 @@ impl SignalTable {
     }
 
     fn note_senders(&mut self) {
-        for origin in self.origins.pending() {
-            self.senders[origin.signal as usize] = origin.process.map(|process| Sender {
-                process: process.pid,
-                user: process.uid,
-            });
-        }
+        self.arrivals.note_senders(&mut self.senders);
     }
 
     /// All signals that arrived since the last call, each with each of its subscribers.
     pub(super) fn drain(&mut self, arrived: &mut Vec<(Token, SignalEvent)>) {
         let mut set = [false; NUMBERS];
-        for number in self.flags.pending() {
-            set[number as usize] = true; // only numbers from_number let in are registered
-        }
+        self.arrivals.look(&mut set);
         self.note_senders();
         for &(signal, token) in &self.subscribers {
             if set[signal.0 as usize] {

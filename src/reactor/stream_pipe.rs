@@ -56,7 +56,7 @@ impl StreamPipe {
     }
 
     pub fn register(&self, registry: &mut Registry<'_>) -> io::Result<()> {
-        registry.descriptor(&self.stream)
+        registry.stream(&self.stream)
     }
 
     /// The kernel says `readiness` of it.

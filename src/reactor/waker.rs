@@ -114,6 +114,10 @@ impl Remote {
         if self.is_closed() {
             return;
         }
+        #[cfg(trine_planted)]
+        if crate::planted::has(crate::planted::Bug::WakeUpLost) && !woken.is_empty() {
+            return;
+        }
         woken.push(target);
         drop(woken);
         if self.bell.ring() {

@@ -324,6 +324,10 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
                 {
                     self.ready = self.ready.without(Readiness::READABLE);
                 }
+                #[cfg(trine_planted)]
+                if len < room && crate::planted::has(crate::planted::Bug::EndLost) {
+                    self.ready = self.ready.without(Readiness::READABLE.union(MARKS));
+                }
                 Some(self.connection.handle_input(len, turn))
             }
             other => self.read_nothing(&other, turn),
@@ -397,7 +401,7 @@ fn promise<S: 'static>(cx: &Context<'_, S>) -> Box<dyn Wake> {
 
 impl<S: 'static, V: Service<S>> EventSource<S> for Driver<S, V> {
     fn register(&mut self, registry: &mut Registry<'_>) -> io::Result<()> {
-        registry.descriptor(&self.stream)
+        registry.stream(&self.stream)
     }
 
     #[inline]

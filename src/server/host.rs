@@ -43,6 +43,10 @@ impl<S, V> Host<S, V> {
 
     /// Whether the connection that is being accepted is one too many.
     pub(super) fn is_full(&self) -> bool {
+        #[cfg(trine_planted)]
+        if crate::planted::has(crate::planted::Bug::LimitOffByOne) {
+            return self.gate.live() - self.refused > self.connections_max;
+        }
         self.gate.live() - self.refused >= self.connections_max
     }
 }

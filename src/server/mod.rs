@@ -68,13 +68,19 @@ impl Server {
         StreamListener::bind_unix(path).map(Server::over)
     }
 
-    fn over(listener: StreamListener) -> Server {
+    pub(crate) fn over(listener: StreamListener) -> Server {
         Server {
             listener,
             config: Config::default(),
             connections_max: host::default_connections_max(),
             drain: Duration::from_secs(30),
         }
+    }
+
+    /// How long a drain may take.
+    #[cfg(feature = "testing")]
+    pub(crate) fn grace(&self) -> Duration {
+        self.drain
     }
 
     /// The address it listens on: the port the kernel chose for port 0. `None` for a Unix socket.

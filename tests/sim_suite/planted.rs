@@ -1,0 +1,49 @@
+//! The test of the test: mistakes made on purpose, each of which some seed has to find.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use trine::planted::{Bug, plant};
+
+use super::STEPS;
+use super::run::Run;
+
+const SEEDS: u64 = 2_000;
+
+/// The first seed that finds `bug`, and what it says.
+fn find(bug: Bug) -> Option<(u64, String)> {
+    plant(Some(bug));
+    let found = (0..SEEDS).find_map(|seed| {
+        let ran = catch_unwind(AssertUnwindSafe(|| Run::new(seed).run(STEPS)));
+        let payload = ran.err()?;
+        let text = payload.downcast_ref::<String>().cloned();
+        let literal = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned());
+        Some((seed, text.or(literal).unwrap_or_default()))
+    });
+    plant(None);
+    found
+}
+
+#[test]
+fn each_planted_bug_is_found_within_2000_seeds() {
+    std::panic::set_hook(Box::new(|_| {})); // they are meant
+    let mut missed = Vec::new();
+    for bug in Bug::ALL {
+        match find(bug) {
+            Some((seed, text)) => {
+                let first = text.lines().next().unwrap_or_default();
+                let short: String = first.chars().take(110).collect();
+                println!("{bug:?}: seed {seed}: {short}");
+            }
+            None => missed.push(bug),
+        }
+    }
+    let _ = std::panic::take_hook();
+    println!(
+        "{} of {} found",
+        Bug::ALL.len() - missed.len(),
+        Bug::ALL.len()
+    );
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
