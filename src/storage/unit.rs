@@ -307,7 +307,8 @@ impl Shared {
         let mut started = self.lock();
         if self.closed.get().is_some() {
             drop(started);
-            return Ok(close_last(Some(opened)).unwrap_or_else(not_closed));
+            close_last(Some(opened)).unwrap_or_else(not_closed);
+            return Ok(());
         }
         for (number, lane) in (0..).zip(&opened.lanes) {
             let role = Role::Writer { lane: number };
