@@ -97,7 +97,7 @@ fn is_special(token: Token) -> bool {
     token.index() == u32::MAX
 }
 
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 fn others(events: &[(Token, Readiness)]) -> impl Iterator<Item = (Token, Readiness)> {
     let all = events.iter().copied();
     all.filter(|(token, _)| !is_special(*token))
@@ -157,7 +157,7 @@ impl Kernel {
                 network.wait(events, sleep);
                 Ok(())
             }
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             _ => unreachable!("a batch is made together with its kernel"),
         }
     }
