@@ -280,3 +280,69 @@ fn a_real_socket_is_refused_by_a_simulated_machine() {
     let bound = sim.with(|events, ()| events.tcp("127.0.0.1:0", |(), _, _| {}));
     assert!(bound.is_err());
 }
+
+#[test]
+fn events_for_those_who_are_gone_are_counted_and_reach_nobody() {
+    let (mut sim, _) = serving(1);
+    sim.set_faults(Faults {
+        stale: 1.0,
+        ..Faults::none()
+    });
+    let (address, _) = sim.attach(sim.server(), respond(|_| Response::text("ok")));
+    for _ in 0..50 {
+        let mut client = sim.connect(address);
+        client.send(GET);
+        assert_eq!(client.reply().status(), 200); // the simulation looks who is called
+    }
+    let stale = sim.with(|events, ()| events.metrics().stale_events);
+    assert!(stale >= 50, "{stale}");
+}
+
+#[test]
+fn when_descriptors_come_free_who_waits_is_accepted_with_no_new_client() {
+    let (mut sim, mut client) = serving(1);
+    sim.set_faults(Faults {
+        exhaustion: 1.0,
+        ..Faults::none()
+    });
+    client.send(GET);
+    sim.advance(seconds(3));
+    assert!(client.ends().moments.accepted.is_none());
+    sim.set_faults(Faults::none());
+    sim.advance(Duration::from_millis(100)); // the pause of the listener
+    assert_eq!(client.reply().status(), 200);
+}
+
+#[test]
+fn a_client_that_leaves_with_an_answer_unread_resets_the_connection() {
+    let mut sim = Sim::seeded(1);
+    let content = respond(|_| Response::bytes(vec![b'x'; 1 << 20]));
+    let (address, handle) = sim.attach(sim.server(), content);
+    let mut client = sim.connect(address);
+    client.pause();
+    client.send(GET);
+    sim.settle();
+    drop(client);
+    sim.settle();
+    let metrics = sim.with(|events, ()| handle.metrics(&mut events.context()));
+    assert_eq!(metrics.unwrap().closed(CloseReason::PeerReset), 1);
+}
+
+#[test]
+fn a_burst_beyond_the_limit_is_refused_and_the_rest_waits_for_room() {
+    let mut sim = Sim::seeded(1);
+    let server = sim.server().connections_max(2);
+    let address = sim.serve(server, respond(|_| Response::text("ok")));
+    let mut clients: Vec<_> = (0..200).map(|_| sim.connect(address)).collect();
+    sim.settle();
+    assert_eq!(sim.open_connections(), 2 + 64, "more stay in the queue");
+    clients.truncate(2); // the two that are served stay
+    sim.advance(seconds(3));
+    let mut next = sim.connect(address);
+    assert_eq!(next.reply().status(), 503);
+    drop(clients);
+    sim.advance(seconds(3));
+    let mut next = sim.connect(address);
+    next.send(GET);
+    assert_eq!(next.reply().status(), 200);
+}
