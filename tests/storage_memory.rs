@@ -211,15 +211,27 @@ fn a_key_that_is_read_twice_while_it_is_new_stays_and_others_go() {
 
 #[test]
 fn a_key_that_comes_back_soon_stays_longer_than_a_new_one() {
+    // Of many keys, as a few are forgotten: a place of the ghost is one hash's.
+    const KEYS: usize = 100;
     let memory = Memory::new(OF_ONE_SHARD);
+    let left = |name| {
+        let names = (0..KEYS).map(|number| format!("{name}-{number}"));
+        names
+            .filter(|name| get(&memory, name.clone()).is_some())
+            .count()
+    };
     flood(&memory, "before", 5_000);
-    put(&memory, "back", vec![0; 100], None).unwrap();
+    flood(&memory, "back", KEYS);
     flood(&memory, "between", 5_000);
-    assert!(get(&memory, "back").is_none());
-    put(&memory, "back", vec![0; 100], None).unwrap();
-    put(&memory, "new", vec![0; 100], None).unwrap();
+    assert_eq!(left("back"), 0);
+    flood(&memory, "back", KEYS);
+    flood(&memory, "new", KEYS);
     flood(&memory, "after", 6_000);
-    assert!(get(&memory, "back").is_some() && get(&memory, "new").is_none());
+    let (back, new) = (left("back"), left("new"));
+    assert!(
+        back > KEYS / 2 && new < KEYS / 10,
+        "{back} that came back, {new} new ones"
+    );
 }
 
 #[test]
