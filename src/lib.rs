@@ -76,7 +76,8 @@
 //! | bodies in pieces: what is asked when, marks, ends | `connection/streaming.rs`, `connection/exchange.rs` |
 //! | how and why connections end | `connection/ending.rs`, `connection/close_reason.rs` |
 //! | answers from other threads; those of workers | `connection/deferred.rs`, `connection/detached.rs` |
-//! | sockets moved for a connection | `server/driver.rs` |
+//! | sockets moved for a connection | `server/driver.rs`; deadlines, drain: `server/driver/facts.rs` |
+//! | what can be set about a server, and whether it makes sense | `server/settings.rs` |
 //! | the service called, panics caught | `server/unit.rs` |
 //! | vectors in the parser | `http/block.rs` |
 //! | the request queue | `concurrency/request_queue.rs` |
