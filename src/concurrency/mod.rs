@@ -11,6 +11,8 @@
 //!
 //! The service is the same under each.
 
+#[cfg(feature = "testing")]
+mod crew;
 mod half_sync_half_async;
 mod metrics;
 mod request_queue;
@@ -22,7 +24,9 @@ pub use metrics::{WorkerMeter, WorkerMetrics};
 pub use request_queue::{Bounds, Permit, Popped, QueueError, RequestQueue};
 pub use worker_pool::WorkerPool;
 
-pub(crate) use thread::start_thread;
+#[cfg(feature = "testing")]
+pub(crate) use crew::Crew;
+pub(crate) use thread::{Started, Step, Steps, Threads, start_thread};
 
 #[cfg(all(test, trine_loom))]
 mod tests;

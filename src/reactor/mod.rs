@@ -83,6 +83,7 @@ mod timers;
 #[cfg(test)]
 mod virtual_kernel;
 mod waker;
+mod wall_alarm;
 mod watch;
 
 pub use accept::{Accept, Input as AcceptInput};

@@ -83,9 +83,12 @@
 
 mod answer;
 mod client;
+mod disk;
+mod machine;
 mod sim;
 
 pub use crate::reactor::simulated::{Dice, Ends, Faults, Moments};
 pub use answer::Answer;
 pub use client::Client;
+pub use disk::Disk;
 pub use sim::Sim;
