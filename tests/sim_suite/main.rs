@@ -10,46 +10,17 @@ mod peer;
 #[cfg(trine_planted)]
 mod planted;
 mod run;
+mod seeds;
 mod service;
 
-use std::ops::Range;
-use std::time::Instant;
-
 use run::Run;
-
-const STEPS: usize = 2_000;
-
-fn steps() -> usize {
-    let text = std::env::var("TRINE_SIM_STEPS").ok();
-    text.map_or(STEPS, |text| {
-        text.parse().expect("TRINE_SIM_STEPS is a number")
-    })
-}
-
-fn seeds(otherwise: Range<u64>) -> Range<u64> {
-    let Ok(text) = std::env::var("TRINE_SIM_SEEDS") else {
-        return otherwise;
-    };
-    let range = text.split_once("..").and_then(|(from, to)| {
-        let to = match to.split_once('+') {
-            Some((base, more)) => base.parse::<u64>().ok()? + more.parse::<u64>().ok()?,
-            None => to.parse().ok()?,
-        };
-        Some(from.parse().ok()?..to)
-    });
-    range.expect("TRINE_SIM_SEEDS is FROM..TO")
-}
+use seeds::{STEPS, run_seeds};
 
 #[test]
 fn nothing_wrong_happens_in_any_seed_and_everything_ends() {
-    let (began, seeds, steps) = (Instant::now(), seeds(0..60), steps());
-    let count = seeds.end - seeds.start;
-    for seed in seeds {
+    run_seeds("TRINE_SIM_SEEDS", 0..60, |seed, steps| {
         Run::new(seed).run(steps);
-    }
-    let took = began.elapsed();
-    let a_minute = (count as f64) * 60.0 / took.as_secs_f64();
-    println!("{count} seeds of {steps} steps in {took:.1?}: {a_minute:.0} a minute");
+    });
 }
 
 #[test]

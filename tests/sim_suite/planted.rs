@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use trine::planted::{Bug, plant};
 
-use super::STEPS;
 use super::run::Run;
+use super::seeds::STEPS;
 
 const SEEDS: u64 = 2_000;
 
