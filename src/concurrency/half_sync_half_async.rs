@@ -212,6 +212,10 @@ impl<P> HalfSyncHalfAsync<P> {
 
     /// Room for a request of so many bytes, if there is any or can be made.
     fn reserve(&mut self, bytes: usize) -> Option<Permit<Job>> {
+        #[cfg(trine_planted)]
+        if self.queue.len() > 1 && crate::planted::has(crate::planted::Bug::RefusedWithRoom) {
+            return None;
+        }
         if let Ok(permit) = self.queue.try_reserve(bytes) {
             return Some(permit);
         }
@@ -298,7 +302,8 @@ impl<V: Service<W>, W: 'static> Worker<Job> for Caller<V, W> {
         let mut detached = Detached::new(job.deferred);
         let call = AssertUnwindSafe(|| {
             let request = job.request.as_request();
-            self.service.call(&request, detached.reply(), &mut self.state)
+            self.service
+                .call(&request, detached.reply(), &mut self.state)
         });
         let answered = catch_unwind(call);
         Some(Called {
@@ -321,10 +326,18 @@ impl<V: Service<W>, W: 'static> Worker<Job> for Caller<V, W> {
         count(&self.counted, |counted| {
             counted.running -= 1;
             counted.done += 1;
+            #[cfg(trine_planted)]
+            if crate::planted::has(crate::planted::Bug::JobCountedTwice) {
+                counted.done += 1;
+            }
             counted.panics += u64::from(answered.is_err());
         });
         match answered {
             Ok(answered) => detached.finish(answered),
+            #[cfg(trine_planted)]
+            Err(_) if crate::planted::has(crate::planted::Bug::JobLostOnPanic) => {
+                std::mem::forget(detached);
+            }
             Err(payload) => {
                 drop(detached); // the client gets 500
                 report(&request.as_request(), payload);

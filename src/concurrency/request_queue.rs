@@ -111,6 +111,9 @@ impl<T> RequestQueue<T> {
             bytes_max,
         } = self.shared.bounds;
         let count = inside.items.len() + inside.reserved;
+        #[cfg(trine_planted)]
+        let items_max =
+            items_max + usize::from(crate::planted::has(crate::planted::Bug::QueueOffByOne));
         let fits = inside.bytes.saturating_add(bytes) <= bytes_max || count == 0;
         if count >= items_max.max(1) || !fits {
             return Err(QueueError::Full);

@@ -232,7 +232,6 @@ impl<J, M: Fn() -> W, W: Worker<J>> Thread<J, M, W> {
         }
         Step::Goes
     }
-
 }
 
 impl<J, M: Fn() -> W, W: Worker<J>> Steps for Thread<J, M, W> {

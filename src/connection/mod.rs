@@ -260,6 +260,12 @@ impl Connection {
                 (Called::Answered(_), Outcome::Deferred(slot)) => Fate::Promised { until, slot },
                 (Called::Answered(_), Outcome::Unanswered) => Fate::Failed(UNANSWERED),
                 (Called::Opened, _) => Fate::Opened { until },
+                #[cfg(trine_planted)]
+                (Called::Panicked, _)
+                    if crate::planted::has(crate::planted::Bug::PanicLeavesAnswer) =>
+                {
+                    Fate::Failed(PANICKED)
+                }
                 (Called::Panicked, _) => {
                     output.truncate(mark); // an answer given before a panic is not to be trusted
                     Fate::Failed(PANICKED)

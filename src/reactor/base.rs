@@ -119,6 +119,15 @@ impl Base {
     #[inline]
     pub(super) fn refresh(&mut self) -> u64 {
         let before = self.nanos;
+        #[cfg(trine_planted)]
+        if crate::planted::has(crate::planted::Bug::WallClockDeadline) {
+            let wall = self.kernel.wall().duration_since(SystemTime::UNIX_EPOCH);
+            let begun = std::time::Duration::from_secs(784_111_777); // a simulation
+            let since = wall.unwrap_or_default().saturating_sub(begun);
+            self.nanos = (since.as_nanos() as u64).max(before);
+            self.now = Tick(self.nanos.div_ceil(NANOS_PER_TICK));
+            return self.nanos - before;
+        }
         self.nanos = self.kernel.nanos().max(before);
         self.now = Tick(self.nanos.div_ceil(NANOS_PER_TICK));
         self.nanos - before
@@ -131,6 +140,10 @@ impl Base {
     /// The second of the Unix epoch, read from the wall clock at most once a second.
     #[inline]
     pub(super) fn unix_seconds(&mut self) -> u64 {
+        #[cfg(trine_planted)]
+        if self.wall.seconds > 0 && crate::planted::has(crate::planted::Bug::DateStandsStill) {
+            return self.wall.seconds;
+        }
         if self.nanos >= self.wall.until_nanos {
             self.wall = self.read_wall();
         }

@@ -322,6 +322,12 @@ impl<S: 'static> EventLoop<S> {
                 core.base.phase = Phase::Running;
                 Ok(true)
             }
+            #[cfg(trine_planted)]
+            Phase::Draining { .. }
+                if crate::planted::has(crate::planted::Bug::DrainNeverForced) =>
+            {
+                Ok(false)
+            }
             Phase::Draining { until, .. } if core.base.due() >= until => self.cut_drain(state),
             _ if core.base.is_stopping => Ok(true),
             Phase::Draining { .. } => Ok(false),

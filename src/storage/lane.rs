@@ -176,6 +176,15 @@ impl LaneThread {
     fn complete_all(&mut self, known: Vec<(End, Outcome)>) -> Step {
         subtract(&self.opened.counters.running, known.len());
         add(&self.opened.counters.done, known.len());
+        #[cfg(trine_planted)]
+        let known = match crate::planted::has(crate::planted::Bug::OutcomeOfAnother) {
+            true => {
+                let (ends, mut outcomes): (Vec<End>, Vec<Outcome>) = known.into_iter().unzip();
+                outcomes.rotate_left(1);
+                ends.into_iter().zip(outcomes).collect()
+            }
+            false => known,
+        };
         for (end, outcome) in known {
             self.complete(end, outcome);
         }

@@ -85,6 +85,10 @@ impl Pending {
 
     /// Whether a write of `key` may be under way. No only if there is none.
     pub fn has_write(&self, key: &[u8]) -> bool {
+        #[cfg(trine_planted)]
+        if crate::planted::has(crate::planted::Bug::ReadOvertakesWrite) {
+            return false;
+        }
         self.writes[self.counter(key)].load(Ordering::SeqCst) > 0
     }
 

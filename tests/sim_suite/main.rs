@@ -23,6 +23,14 @@ fn nothing_wrong_happens_in_any_seed_and_everything_ends() {
     });
 }
 
+#[cfg(trine_planted)]
+#[test]
+fn each_planted_bug_of_the_server_is_found_within_2000_seeds() {
+    planted::find_all(&trine::planted::Bug::SERVER, |seed| {
+        Run::new(seed).run(STEPS);
+    });
+}
+
 #[test]
 fn seeds_that_found_something_once_find_nothing_any_more() {
     let kept = include_str!("../sim_seeds.txt");

@@ -7,6 +7,7 @@
 
 mod asker;
 #[cfg(trine_planted)]
+#[path = "../sim_suite/planted.rs"]
 mod planted;
 #[path = "../sim_suite/seeds.rs"]
 mod seeds;
@@ -66,4 +67,18 @@ fn stores_take_the_same_steps_with_the_same_seed() {
         let trace = store::Run::new(seed).run(600);
         assert_eq!(store::Run::new(seed).run(600), trace, "seed {seed}");
     }
+}
+
+#[cfg(trine_planted)]
+#[test]
+fn each_planted_bug_of_workers_and_stores_is_found_within_2000_seeds() {
+    use trine::planted::Bug;
+
+    planted::find_all(&Bug::WORKERS, |seed| {
+        workers::Run::new(seed).run(seeds::STEPS);
+    });
+    #[cfg(feature = "durable")]
+    planted::find_all(&Bug::STORE, |seed| {
+        store::Run::new(seed).run(seeds::STEPS);
+    });
 }

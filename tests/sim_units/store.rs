@@ -91,8 +91,9 @@ impl Model {
         self.possible[key] = vec![value];
     }
 
-    /// It was read: so it may have been there, and now it is.
-    fn reads(&mut self, key: usize, value: Value) {
+    /// It was read: so it may have been there, and now it is. Except on a disk that has failed to keep a
+    /// write: what a restart finds of that, no read before it can say.
+    fn reads(&mut self, key: usize, value: Value, has_failed: bool) {
         let begins = |value: &Value| {
             let value = value.as_ref();
             value.map(|value| String::from_utf8_lossy(&value[..value.len().min(8)]).into_owned())
@@ -104,7 +105,9 @@ impl Model {
             begins(&value),
             possible.iter().map(begins).collect::<Vec<_>>()
         );
-        self.knows(key, value);
+        if !has_failed {
+            self.knows(key, value);
+        }
     }
 }
 
@@ -289,14 +292,19 @@ impl Run {
         let metrics = life.unit.metrics();
         let parts = metrics.queued + metrics.running + metrics.done;
         let ends = metrics.late + metrics.cancelled;
-        assert_eq!(metrics.accepted, parts + ends, "an operation is lost: {metrics:?}");
+        assert_eq!(
+            metrics.accepted,
+            parts + ends,
+            "an operation is lost: {metrics:?}"
+        );
+        let has_failed = life.disk.failed().is_some();
         for asker in &mut life.askers {
             match asker.look(&life.sim) {
                 None => {}
                 Some(Told::Cut(question, true)) => self.model.doubts(question),
                 Some(Told::Cut(question, false)) => panic!("{question:?} was cut"),
                 Some(Told::Answered(question, answer, after)) => {
-                    self.model.judge(question, &answer, after);
+                    self.model.judge(question, &answer, after, has_failed);
                 }
             }
         }
@@ -339,7 +347,8 @@ impl Question {
             }
             Question::Put(key, Some(value)) => {
                 let len = value.len();
-                let head = format!("PUT /{key} HTTP/1.1\r\nhost: x\r\ncontent-length: {len}\r\n\r\n");
+                let head =
+                    format!("PUT /{key} HTTP/1.1\r\nhost: x\r\ncontent-length: {len}\r\n\r\n");
                 [head.as_bytes(), value].concat()
             }
         }
@@ -347,11 +356,11 @@ impl Question {
 }
 
 impl Model {
-    fn judge(&mut self, question: Question, answer: &Answer, after: Duration) {
+    fn judge(&mut self, question: Question, answer: &Answer, after: Duration, has_failed: bool) {
         let is_ours = answer.field("content-type").is_some();
         match (answer.status(), question) {
-            (200, Question::Get(key)) => self.reads(key, Some(answer.body().to_vec())),
-            (404, Question::Get(key)) => self.reads(key, None),
+            (200, Question::Get(key)) => self.reads(key, Some(answer.body().to_vec()), has_failed),
+            (404, Question::Get(key)) => self.reads(key, None, has_failed),
             (204, Question::Put(key, value)) => self.knows(key, value),
             // Certainly not done.
             (503, _) if is_ours && !answer.body().is_empty() => {}

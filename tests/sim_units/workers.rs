@@ -199,7 +199,10 @@ impl Run {
     fn judge_the_queue(&self) {
         let (now, before, options) = (self.meter.read(), self.before, self.options);
         let parts = now.queued + now.running + now.done + now.cancelled;
-        assert_eq!(now.accepted, parts, "a job is lost, or is there twice: {now:?}");
+        assert_eq!(
+            now.accepted, parts,
+            "a job is lost, or is there twice: {now:?}"
+        );
         let items_max = options.queue.items_max as u64;
         assert!(now.queued <= items_max, "{now:?} in a queue of {items_max}");
         assert!(now.running <= options.workers as u64, "{now:?}");

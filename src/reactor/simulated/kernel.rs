@@ -73,7 +73,13 @@ impl World {
     fn signal_by_chance(&mut self, events: &mut Vec<(Token, Readiness)>) {
         if self.strikes(|faults| faults.signals) {
             for _ in 0..self.dice.up_to(30) {
-                let signals = [Signal::HUP, Signal::USR1, Signal::USR2, Signal::CHLD, Signal::WINCH];
+                let signals = [
+                    Signal::HUP,
+                    Signal::USR1,
+                    Signal::USR2,
+                    Signal::CHLD,
+                    Signal::WINCH,
+                ];
                 let signal = signals[self.dice.below(signals.len())];
                 self.signal(signal.number());
             }

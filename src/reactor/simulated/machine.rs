@@ -44,7 +44,9 @@ impl Network {
     pub(crate) fn begin_io(&self, kind: u64, offset: u64, bytes: &[u8]) {
         let world = &mut *self.lock();
         let at = world.nanos;
-        world.trace.note_bytes(Mark::Disk, at, kind ^ offset << 3, bytes);
+        world
+            .trace
+            .note_bytes(Mark::Disk, at, kind ^ offset << 3, bytes);
         if world.strikes(|faults| faults.disk_delays) {
             let most = world.faults.disk_delay_max.as_nanos() as usize; // milliseconds, in sense
             world.io_nanos += world.dice.below(most) as u64;

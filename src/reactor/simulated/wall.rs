@@ -64,7 +64,9 @@ impl World {
 
     /// An alarm at a time of the wall clock; the number of its descriptor.
     pub(super) fn set_wall_alarm(&mut self, at: SystemTime) -> u32 {
-        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = at
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let index = self.alarms.len();
         let number = self.open(Owner::Alarm(index));
         self.alarms.push(WallAlarm {
