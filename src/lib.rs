@@ -59,7 +59,7 @@
 //! | the loop's turn: wait, control, I/O by class, deadlines, leftovers | `reactor/event_loop.rs` |
 //! | how one event reaches its source, panics | `reactor/dispatch.rs`; the table: `reactor/core.rs`; a turn's phases: `reactor/phases.rs` |
 //! | epoll and the timerfd | `reactor/demultiplexer.rs`; the seam to a virtual machine: `reactor/kernel.rs` |
-//! | the simulated machine: clock, network, faults | `reactor/simulated/`; its face: `testing/` |
+//! | the simulated machine: clocks, network, faults | `reactor/simulated/`; its face, and disks: `testing/` |
 //! | the clock | `reactor/clock.rs` |
 //! | signals, the self-pipe | `reactor/signals.rs` |
 //! | wake-ups from threads, and when they cost a system call; the bounded inbox | `reactor/waker.rs`, `reactor/bell.rs`; `reactor/inbox.rs` |
@@ -84,7 +84,8 @@
 //! | the same service on threads that may wait | `concurrency/half_sync_half_async.rs` |
 //! | what the models of threads are built from | `sync.rs`, run by `.ci/loom` |
 //! | mistakes on purpose, for the simulation to find | `planted.rs`, made by `.ci/sim` |
-//! | threads, and the pool of them | `concurrency/thread.rs`, `concurrency/worker_pool.rs` |
+//! | threads, step by step, and the pool of them | `concurrency/thread.rs`, `concurrency/worker_pool.rs` |
+//! | the threads of a simulated machine | `concurrency/crew.rs` |
 //! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
 //! | storage: queues, threads, order of a key, reopening | `storage/{unit,place,lane,pending,health}.rs` |
 //! | the memory store: what it weighs, what goes when it is full, time to live | `storage/memory/mod.rs` |

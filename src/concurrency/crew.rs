@@ -43,16 +43,6 @@ struct Inside {
     dice: Dice,
 }
 
-impl Member {
-    fn is_due(&self, now: u64) -> bool {
-        match self.next {
-            Next::At(at) => at <= now,
-            Next::Idle(until) => until <= now || self.steps.is_ready(),
-            Next::Lost => false,
-        }
-    }
-}
-
 /// The threads of one machine. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Crew {
@@ -95,8 +85,7 @@ impl Crew {
         if members.is_empty() {
             return;
         }
-        let now = self.network.now_nanos();
-        let due = members.iter().filter(|member| member.is_due(now)).count();
+        let due = members.iter().filter(|member| self.is_due(member)).count();
         if due > 1 && self.network.faults(|faults| faults.reorders) > 0.0 {
             self.inside.borrow_mut().dice.shuffle(&mut members);
         }
@@ -112,11 +101,18 @@ impl Crew {
         self.network.set_next_step(times.min());
     }
 
-    /// Whether it is still there.
-    fn look_at(&self, member: &mut Member) -> bool {
-        let has_hope = self.network.faults(|faults| faults.vanishes) == 0.0;
+    fn is_due(&self, member: &Member) -> bool {
         let now = self.network.now_nanos();
-        if !member.is_due(now) && !(member.next == Next::Lost && has_hope) {
+        match member.next {
+            Next::At(at) => at <= now,
+            Next::Idle(until) => until <= now || member.steps.is_ready(),
+            Next::Lost => self.network.faults(|faults| faults.vanishes) == 0.0,
+        }
+    }
+
+    /// Has it take a step if it is due. Whether it is still there.
+    fn look_at(&self, member: &mut Member) -> bool {
+        if !self.is_due(member) {
             return true;
         }
         self.network.take_io_nanos();

@@ -42,6 +42,8 @@ pub struct Run {
     cap: usize,
     /// When the alarm on the wall clock is to ring.
     pub alarm: SystemTime,
+    /// Sources of the loop without any connection.
+    sources: usize,
 }
 
 impl Run {
@@ -57,6 +59,7 @@ impl Run {
         });
         drained.unwrap();
         let alarm = outside::listen(&mut sim);
+        let sources = sim.with(|events, _| events.len());
         let faults = match seed % 8 {
             0 => Faults::none(),
             1 => Faults::hostile(),
@@ -77,6 +80,7 @@ impl Run {
             told_at: [None; 2],
             cap,
             alarm,
+            sources,
         }
     }
 
@@ -86,17 +90,17 @@ impl Run {
             0 => self.dice.below(steps),
             _ => steps,
         };
-        let force_at = drain_at + self.dice.up_to(300);
-        let force_at = if self.dice.below(2) == 0 {
-            force_at
-        } else {
-            steps
+        let forced_after = match self.dice.below(2) {
+            0 => self.dice.up_to(300),
+            _ => steps,
         };
+        let mut force_at = steps;
         for step in 0..steps {
-            if step == drain_at {
+            if step >= drain_at && !self.drains && self.is_worth_draining(step - drain_at) {
                 self.drain();
+                force_at = step + forced_after;
             }
-            if step == force_at && self.drains {
+            if step == force_at {
                 self.force();
             }
             self.act();
@@ -235,6 +239,11 @@ impl Run {
         }
     }
 
+    /// More is to be seen of a drain when somebody waits for an answer.
+    fn is_worth_draining(&mut self, after: usize) -> bool {
+        after >= 100 || self.sim.with(|_, model| !model.promises.is_empty())
+    }
+
     /// The loop is told to drain when all that was sent has arrived: who waits for an answer that
     /// the service has in hand is owed that one.
     fn drain(&mut self) {
@@ -325,6 +334,11 @@ impl Run {
             "{served} clients are served at once"
         );
         self.judge_alarm();
+        let sources = self.sim.with(|events, _| events.len());
+        assert!(
+            sources <= self.sources + metrics.connections,
+            "{sources} sources"
+        );
         let (sim, index) = (&self.sim, self.dice.below(self.peers.len().max(1)));
         if let Some(peer) = self.peers.get_mut(index) {
             peer.look(sim);
@@ -392,6 +406,12 @@ impl Run {
         let metrics = self.metrics();
         assert_eq!(metrics.accepted, metrics.closed_total());
         if !self.drains {
+            let sources = self.sim.with(|events, _| events.len());
+            assert_eq!(
+                sources + 1,
+                self.sources,
+                "all but the alarm, which has rung"
+            );
             self.told_at[0] = Some(self.sim.elapsed());
             self.sim.signal(Signal::TERM);
         }

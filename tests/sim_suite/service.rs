@@ -245,9 +245,9 @@ impl Service<Model> for Scripted {
     fn open(&mut self, head: &Request<'_>, model: &mut Model) -> Option<Box<dyn Exchange<Model>>> {
         match head.path().split('/').nth(1)? {
             "s" => Some(Box::new(Pieces::default())),
-            "pieces" => Breaking::new(Breaks::AtOnce, model),
-            "break" => Breaking::new(Breaks::Midway, model),
-            "dropped" => Breaking::new(Breaks::WhenDropped, model),
+            "pieces" => Breaking::exchange(Breaks::AtOnce, model),
+            "break" => Breaking::exchange(Breaks::Midway, model),
+            "dropped" => Breaking::exchange(Breaks::WhenDropped, model),
             _ => None,
         }
     }
@@ -330,7 +330,7 @@ struct Breaking {
 }
 
 impl Breaking {
-    fn new(how: Breaks, model: &Model) -> Option<Box<dyn Exchange<Model>>> {
+    fn exchange(how: Breaks, model: &Model) -> Option<Box<dyn Exchange<Model>>> {
         Some(Box::new(Breaking {
             how,
             has_begun: false,

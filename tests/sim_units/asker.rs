@@ -22,8 +22,8 @@ pub struct Asker<Q> {
 #[derive(Debug)]
 pub enum Told<Q> {
     Answered(Q, Answer, Duration),
-    /// The connection ended, and whether a fault did it.
-    Cut(Q, bool),
+    /// The connection ended, at this time, unless a fault ended it.
+    Cut(Q, Option<Duration>),
 }
 
 impl<Q> Asker<Q> {
@@ -83,7 +83,10 @@ impl<Q> Asker<Q> {
             let was_turned_away = moments.closed.is_some() && moments.closed == moments.accepted;
             self.client = None;
             let (question, _) = self.asked.take()?;
-            return Some(Told::Cut(question, ends.was_struck || was_turned_away));
+            let is_bad_luck = ends.was_struck || was_turned_away;
+            // One that was never accepted ends with the listener.
+            let closed = moments.closed.map_or(Duration::MAX, Duration::from_nanos);
+            return Some(Told::Cut(question, (!is_bad_luck).then_some(closed)));
         }
         None
     }

@@ -301,8 +301,8 @@ impl Run {
         for asker in &mut life.askers {
             match asker.look(&life.sim) {
                 None => {}
-                Some(Told::Cut(question, true)) => self.model.doubts(question),
-                Some(Told::Cut(question, false)) => panic!("{question:?} was cut"),
+                Some(Told::Cut(question, None)) => self.model.doubts(question),
+                Some(Told::Cut(question, Some(at))) => panic!("{question:?} was cut at {at:?}"),
                 Some(Told::Answered(question, answer, after)) => {
                     self.model.judge(question, &answer, after, has_failed);
                 }
@@ -365,7 +365,7 @@ impl Model {
             // Certainly not done.
             (503, _) if is_ours && !answer.body().is_empty() => {}
             (500, question) => self.doubts(question),
-            (503 | 504, question) => {
+            (504, question) => {
                 assert!(after >= HANDLER, "{answer:?} after {after:?}");
                 self.doubts(question);
             }
