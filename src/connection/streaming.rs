@@ -17,6 +17,7 @@ use super::deferred::Wake;
 use super::exchange::{
     Allowance, Awaited, Call, Flow, Incoming, Leave, Outgoing, Producer, Streaming,
 };
+use super::journal::note_flow;
 use super::progress::{Polled, read_within_budget};
 use super::state::State;
 use super::turn::{Step, Turn};
@@ -68,6 +69,9 @@ impl Connection {
         };
         let until = *until;
         let framing = input.head().framing();
+        if let Some(journal) = turn.journal.as_deref_mut() {
+            journal.begin(&input.request_head(), turn.now);
+        }
         let wanted = ask(&input.request_head());
         let limit = match wanted {
             Wanted::Whole | Wanted::Panicked => turn.config.limits.body_bytes_max,
@@ -120,6 +124,7 @@ impl Connection {
             streaming.context.close |= self.quota == Quota::Draining;
         }
         let output = self.output.get_or_insert_with(|| turn.pools.take_output());
+        let (mark, was) = (output.len(), streaming.outgoing);
         let mut flow = Flow {
             output,
             context: &mut streaming.context,
@@ -166,6 +171,10 @@ impl Connection {
             }
             (Producer::Resting, _) => true,
         };
+        if let (Some(output), true) = (&self.output, went_well) {
+            let journal = turn.journal.as_deref_mut();
+            note_flow(journal, (was, streaming.outgoing), output, mark);
+        }
         if !went_well {
             self.fail_streaming(PANICKED, turn);
         }
@@ -272,6 +281,8 @@ impl Connection {
             waker: &no_waker,
         };
         let len = flow.write(&supply);
+        let is = *flow.outgoing;
+        note_flow(turn.journal.as_deref_mut(), (is, is), flow.output, 0);
         supply.advance(len);
         streaming.supply = supply;
         None
