@@ -22,8 +22,8 @@ use super::Connection;
 use super::exchange::Outgoing;
 use super::input::Input;
 use super::progress::Fate;
+use super::state::State;
 use super::turn::Turn;
-use crate::buffer::Buffer;
 use crate::http::{OwnedRequest, Request, Status};
 use crate::time::Tick;
 
@@ -234,20 +234,27 @@ impl Connection {
             }
         }
     }
-}
 
-/// What an exchange in pieces has said in a call: `was` before it, `is` after it.
-pub(super) fn note_flow(
-    journal: Option<&mut Journal>,
-    (was, is): (Outgoing, Outgoing),
-    output: &Buffer,
-    mark: usize,
-) {
-    let Some(journal) = journal else { return };
-    if was == Outgoing::Owed && output.len() > mark {
-        journal.head_written(output.data(), mark);
+    /// How far an exchange in pieces is, and how much of the output waits.
+    pub(super) fn said(&self) -> Option<(Outgoing, usize)> {
+        match &self.state {
+            State::Streaming(streaming) => Some((streaming.outgoing, self.output().len())),
+            _ => None,
+        }
     }
-    if is == Outgoing::Ended {
-        journal.complete(output.len());
+
+    /// An exchange in pieces has said more than it had `before`.
+    pub(super) fn note_said(&self, before: Option<(Outgoing, usize)>, turn: &mut Turn<'_>) {
+        let (Some(journal), Some((was, mark)), Some((is, len))) =
+            (turn.journal.as_deref_mut(), before, self.said())
+        else {
+            return;
+        };
+        if was == Outgoing::Owed && len > mark {
+            journal.head_written(self.output(), mark);
+        }
+        if is == Outgoing::Ended {
+            journal.complete(len);
+        }
     }
 }

@@ -17,7 +17,6 @@ use super::deferred::Wake;
 use super::exchange::{
     Allowance, Awaited, Call, Flow, Incoming, Leave, Outgoing, Producer, Streaming,
 };
-use super::journal::note_flow;
 use super::progress::{Polled, read_within_budget};
 use super::state::State;
 use super::turn::{Step, Turn};
@@ -115,16 +114,35 @@ impl Connection {
         waker: &dyn Fn() -> Box<dyn Wake>,
         call: impl FnOnce(Call<'_>, &mut Flow<'_>) -> Option<usize>,
     ) -> Step {
+        let before = self.said();
+        match self.exchange_due(turn, waker, call) {
+            None => return self.poll(turn),
+            Some(true) => self.note_said(before, turn),
+            Some(false) => {
+                self.fail_streaming(PANICKED, turn);
+            }
+        }
+        self.settle_input(turn.pools);
+        self.settle_output(turn.pools);
+        self.poll(turn)
+    }
+
+    /// Whether what was due went well; `None` when there is no exchange.
+    fn exchange_due(
+        &mut self,
+        turn: &mut Turn<'_>,
+        waker: &dyn Fn() -> Box<dyn Wake>,
+        call: impl FnOnce(Call<'_>, &mut Flow<'_>) -> Option<usize>,
+    ) -> Option<bool> {
         let due = self.due(turn);
         turn.calls_left = turn.calls_left.saturating_sub(1);
         let State::Streaming(streaming) = &mut self.state else {
-            return self.poll(turn);
+            return None;
         };
         if streaming.outgoing == Outgoing::Owed {
             streaming.context.close |= self.quota == Quota::Draining;
         }
         let output = self.output.get_or_insert_with(|| turn.pools.take_output());
-        let (mark, was) = (output.len(), streaming.outgoing);
         let mut flow = Flow {
             output,
             context: &mut streaming.context,
@@ -135,15 +153,13 @@ impl Connection {
             waker,
         };
         let input = self.input.as_deref_mut();
-        let went_well = match (streaming.producer, due) {
+        Some(match (streaming.producer, due) {
             (Producer::Due, _) => {
                 streaming.producer = Producer::Resting;
                 call(Call::Produce, &mut flow).is_some()
             }
             (Producer::Resting, Due::Piece) => {
-                let Some(input) = input else {
-                    return self.poll(turn);
-                };
+                let input = input?;
                 let len = streaming.body.decoded();
                 let taken = call(Call::Piece(&input.body_mut()[..len]), &mut flow);
                 let taken_len = taken.unwrap_or(len).min(len);
@@ -170,17 +186,7 @@ impl Connection {
                 called.is_some()
             }
             (Producer::Resting, _) => true,
-        };
-        if let (Some(output), true) = (&self.output, went_well) {
-            let journal = turn.journal.as_deref_mut();
-            note_flow(journal, (was, streaming.outgoing), output, mark);
-        }
-        if !went_well {
-            self.fail_streaming(PANICKED, turn);
-        }
-        self.settle_input(turn.pools);
-        self.settle_output(turn.pools);
-        self.poll(turn)
+        })
     }
 
     /// Streaming: output first, then the exchange, then more of the body.
@@ -265,6 +271,7 @@ impl Connection {
 
     /// Appends as much of the content as there is room for.
     fn supply(&mut self, turn: &mut Turn<'_>) -> Polled {
+        let before = self.said();
         let State::Streaming(streaming) = &mut self.state else {
             return None;
         };
@@ -281,10 +288,9 @@ impl Connection {
             waker: &no_waker,
         };
         let len = flow.write(&supply);
-        let is = *flow.outgoing;
-        note_flow(turn.journal.as_deref_mut(), (is, is), flow.output, 0);
         supply.advance(len);
         streaming.supply = supply;
+        self.note_said(before, turn);
         None
     }
 

@@ -53,6 +53,8 @@ impl Observer {
         self.noted.insert(connection, noted);
     }
 
+    #[cold]
+    #[inline(never)]
     pub fn journal(&mut self, connection: Token) -> Option<&mut Journal> {
         self.noted.get_mut(&connection).map(|it| &mut it.journal)
     }
