@@ -37,7 +37,7 @@ use access_log::Writing;
 use files::Files;
 use flags::OwnFlags;
 use site::Site;
-use spawn::Spawner;
+use spawn::{Bounds, Spawner};
 use support::Example;
 use support::server_flags::{Model, ServerFlags};
 use trine::{EventLoop, Server, Signal, Sources};
@@ -70,7 +70,7 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
         is_anything: own.is_anything,
         may_block: flags.model() == Model::HalfSync,
         files,
-        spawner: Some(Spawner::new(&mut event_loop)?),
+        spawner: Some(Spawner::new(&mut event_loop, Bounds::default())?),
     };
     let server = flags.apply(Server::bind(example.listen)?);
     let (server, writing) = match &own.access_log {

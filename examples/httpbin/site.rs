@@ -11,7 +11,7 @@ use trine::{Response, http};
 use super::anything;
 use super::files::Files;
 use super::pieces::{Chunks, Echo, Octets};
-use super::spawn::{Program, Spawner};
+use super::spawn::{Spawner, command_of};
 
 /// The service.
 #[derive(Clone, Default)]
@@ -51,8 +51,8 @@ impl Service for Site {
         if self.is_anything || path.starts_with("/anything") {
             return reply.send(anything::describe(request));
         }
-        if let (Some(program), Some(spawner)) = (Program::of_path(path), &self.spawner) {
-            return spawner.run(program, reply);
+        if let (Some(command), Some(spawner)) = (command_of(path), &self.spawner) {
+            return spawner.run(command, reply);
         }
         match path.rsplit_once('/') {
             Some(("", "hello")) => reply.text("hello"),

@@ -13,7 +13,7 @@
 //! What a client can make us do is bounded: so many children at one time, so much output, so long;
 //! and a child of whom nobody wants to know any more is killed.
 
-use std::io::{self, PipeReader, Read};
+use std::io::{self, PipeReader, PipeWriter, Read};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,48 +24,47 @@ use trine::service::{Answered, Deferred, Reply};
 use trine::time::{Span, Tick};
 use trine::{EventLoop, Response};
 
-/// Children at one time, and requests for more that wait for the loop.
-const CHILDREN_MAX: usize = 8;
-/// In bytes.
-const OUTPUT_MAX: usize = 64 * 1024;
-/// How long a child may run.
-const TIME_LIMIT: Span = Span::from_secs(5);
+/// How much clients can make us do.
+#[derive(Clone, Copy)]
+pub struct Bounds {
+    /// At one time; as many more wait for the loop to look at them.
+    pub children_max: usize,
+    /// In bytes, of one child.
+    pub output_max: usize,
+    /// How long a child may run.
+    pub time: Span,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            children_max: 8,
+            output_max: 64 * 1024,
+            time: Span::from_secs(5),
+        }
+    }
+}
+
 /// How often it is looked whether anybody still waits.
 const LOOK: Span = Span::from_millis(50);
 
-/// What is run.
-#[derive(Clone, Copy)]
-pub enum Program {
-    Descriptors,
-    Signals,
-}
-
-impl Program {
-    /// By the path of a request.
-    pub fn of_path(path: &str) -> Option<Program> {
-        match path {
-            "/spawn" => Some(Program::Descriptors),
-            "/spawn/signals" => Some(Program::Signals),
-            _ => None,
-        }
-    }
-
-    /// Fixed words: nothing of a request gets into a command line.
-    fn command(self) -> Command {
-        let (program, arguments) = match self {
-            Program::Descriptors => ("ls", ["-l", "/proc/self/fd"]),
-            Program::Signals => ("grep", ["^Sig", "/proc/self/status"]),
-        };
-        let mut command = Command::new(program);
-        command.args(arguments).env("LC_ALL", "C");
-        command
-    }
+/// What the path of a request has run, if anything. Fixed words: nothing of a request gets into a
+/// command line.
+pub fn command_of(path: &str) -> Option<Command> {
+    let (program, arguments) = match path {
+        "/spawn" => ("ls", ["-l", "/proc/self/fd"]),
+        "/spawn/signals" => ("grep", ["^Sig", "/proc/self/status"]),
+        _ => return None,
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).env("LC_ALL", "C");
+    Some(command)
 }
 
 /// Who asks the loop for children, on any thread.
 #[derive(Clone)]
 pub struct Spawner {
-    requests: InboxSender<(Program, Deferred)>,
+    requests: InboxSender<(Command, Deferred)>,
 }
 
 impl Spawner {
@@ -74,26 +73,22 @@ impl Spawner {
     /// # Errors
     ///
     /// When the table of sources is full.
-    pub fn new(event_loop: &mut EventLoop<()>) -> trine::Result<Spawner> {
+    pub fn new(event_loop: &mut EventLoop<()>, bounds: Bounds) -> trine::Result<Spawner> {
         let live = event_loop.context().share(0);
-        let call = move |(): &mut (), mail: Mail<(Program, Deferred)>, cx: &mut Context<'_, ()>| {
-            if let Mail::Message((program, deferred)) = mail {
-                start(program.command(), deferred, live, cx);
+        let call = move |(): &mut (), mail: Mail<(Command, Deferred)>, cx: &mut Context<'_, ()>| {
+            if let Mail::Message((command, deferred)) = mail {
+                start(command, deferred, (live, bounds), cx);
             }
         };
-        let requests = event_loop.inbox(CHILDREN_MAX, call)?;
+        let requests = event_loop.inbox(bounds.children_max, call)?;
         Ok(Spawner { requests })
     }
 
-    /// Answers with what `program` says.
-    pub fn run(&self, program: Program, reply: Reply<'_>) -> Answered {
+    /// Answers with what `command` says.
+    pub fn run(&self, command: Command, reply: Reply<'_>) -> Answered {
         let (deferred, answered) = reply.defer();
-        match self.requests.try_send((program, deferred)) {
-            Ok(()) | Err(SendError::Closed(_)) => {} // without a loop there is no connection either
-            Err(SendError::Full((_, deferred)) | SendError::WouldDeadlock((_, deferred))) => {
-                deferred.send(busy());
-            }
-            Err(_) => {}
+        if let Err(SendError::Full((_, deferred))) = self.requests.try_send((command, deferred)) {
+            deferred.send(busy());
         }
         answered
     }
@@ -102,16 +97,25 @@ impl Spawner {
 /// The number of children that run.
 type Live = Local<usize>;
 
-fn start(mut command: Command, deferred: Deferred, live: Live, cx: &mut Context<'_, ()>) {
+fn start(
+    mut command: Command,
+    deferred: Deferred,
+    (live, bounds): (Live, Bounds),
+    cx: &mut Context<'_, ()>,
+) {
     let is_admitted = cx.with(live, |live, _| {
-        let is_admitted = *live < CHILDREN_MAX;
+        let is_admitted = *live < bounds.children_max;
         *live += usize::from(is_admitted);
         is_admitted
     });
     if is_admitted != Some(true) {
         return deferred.send(busy());
     }
-    if let Err((deferred, error)) = watch(&mut command, deferred, live, cx) {
+    let watched = Output::new(deferred, bounds, cx.now()).and_then(|(output, ends)| {
+        command.stdin(Stdio::null()).stdout(ends.0).stderr(ends.1);
+        watch(&mut command, output, live, cx)
+    });
+    if let Err((deferred, error)) = watched {
         cx.with(live, |live, _| *live -= 1);
         if let Some(deferred) = deferred {
             let status = Status::INTERNAL_SERVER_ERROR;
@@ -120,30 +124,16 @@ fn start(mut command: Command, deferred: Deferred, live: Live, cx: &mut Context<
     }
 }
 
+/// Nothing was started, and why.
+type Refused = (Option<Deferred>, String);
+
 /// Starts the child, with both ends of it as sources of the loop.
 fn watch(
     command: &mut Command,
-    deferred: Deferred,
+    output: Output,
     live: Live,
     cx: &mut Context<'_, ()>,
-) -> Result<(), (Option<Deferred>, String)> {
-    let pipes = io::pipe().and_then(|(reader, writer)| {
-        rustix::io::ioctl_fionbio(&reader, true)?;
-        Ok((reader, writer.try_clone()?, writer))
-    });
-    let (pipe, stdout, stderr) = match pipes {
-        Ok(pipes) => pipes,
-        Err(error) => return Err((Some(deferred), format!("no pipe: {error}"))),
-    };
-    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-    let output = Output {
-        pipe,
-        said: Vec::new(),
-        is_whole: false,
-        child: Child::Unknown,
-        until: cx.now().after(TIME_LIMIT),
-        deferred: Some(deferred),
-    };
+) -> Result<(), Refused> {
     let token = match cx.insert(output) {
         Ok(token) => token,
         Err(refused) => return Err((refused.source.deferred, refused.error.to_string())),
@@ -159,15 +149,11 @@ fn watch(
     let output = cx.source_mut::<Output>(token);
     match (started, output) {
         (Ok(id), Some(output)) => {
-            if let Child::Unknown = output.child {
-                output.child = i32::try_from(id)
-                    .ok()
-                    .and_then(Pid::from_raw)
-                    .map_or(Child::Unknown, Child::Runs);
-            }
+            let id = i32::try_from(id).ok().and_then(Pid::from_raw);
+            output.child = id.map_or(Child::Unknown, Child::Runs);
             Ok(())
         }
-        (Ok(_), None) => Ok(()), // its source ends it
+        (Ok(_), None) => Ok(()), // it cannot have ended yet
         (Err(error), output) => {
             let deferred = output.and_then(|output| output.deferred.take());
             cx.remove(token);
@@ -184,6 +170,8 @@ struct Output {
     is_whole: bool,
     child: Child,
     until: Tick,
+    /// In bytes.
+    most: usize,
     deferred: Option<Deferred>,
 }
 
@@ -195,9 +183,35 @@ enum Child {
 }
 
 impl Output {
+    /// With the ends of its pipe that the child gets.
+    fn new(
+        deferred: Deferred,
+        bounds: Bounds,
+        now: Tick,
+    ) -> Result<(Output, (PipeWriter, PipeWriter)), Refused> {
+        let pipe = io::pipe().and_then(|(reader, writer)| {
+            rustix::io::ioctl_fionbio(&reader, true)?;
+            Ok((reader, (writer.try_clone()?, writer)))
+        });
+        let (pipe, ends) = match pipe {
+            Ok(pipe) => pipe,
+            Err(error) => return Err((Some(deferred), format!("no pipe: {error}"))),
+        };
+        let output = Output {
+            pipe,
+            said: Vec::new(),
+            is_whole: false,
+            child: Child::Unknown,
+            until: now.after(bounds.time),
+            most: bounds.output_max,
+            deferred: Some(deferred),
+        };
+        Ok((output, ends))
+    }
+
     fn read(&mut self) {
         let mut piece = [0; 4096];
-        while !self.is_whole && self.said.len() <= OUTPUT_MAX {
+        while !self.is_whole && self.said.len() <= self.most {
             match self.pipe.read(&mut piece) {
                 Ok(0) => self.is_whole = true,
                 Ok(len) => self.said.extend_from_slice(&piece[..len]),
@@ -211,7 +225,7 @@ impl Output {
     /// The answer, if there is one to be given now.
     fn answer(&mut self, now: Tick) -> Option<Response> {
         let failed = |why, status| Some(Response::text(why).with_status(status));
-        if self.said.len() > OUTPUT_MAX {
+        if self.said.len() > self.most {
             return failed("the child says too much\n", Status::INTERNAL_SERVER_ERROR);
         }
         if self.until <= now {
