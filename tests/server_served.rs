@@ -12,18 +12,21 @@ use trine::http::{Request, Trailers};
 use trine::server::{Escaped, Served, Server};
 use trine::service::{Answered, Exchange, Flow, Reply, Service};
 
-/// `/pieces` sends back what it gets, in chunks; `/broken` breaks off. All else is [`site`].
+/// `/pieces` sends back what it gets, in chunks; `/broken` and `/panics` begin an answer and break off.
+/// All else is [`site`].
 struct Site;
 
 struct Pieces {
-    breaks: bool,
+    path: String,
 }
 
 impl Exchange for Pieces {
     fn produce(&mut self, flow: &mut Flow<'_>, (): &mut ()) {
         let _ = flow.respond(&Response::bytes(""), None);
-        if self.breaks && flow.write(b"half") > 0 {
-            flow.abort();
+        match &self.path[..] {
+            "/broken" if flow.write(b"half") > 0 => flow.abort(),
+            "/panics" if flow.write(b"half") > 0 => panic!("asked to"),
+            _ => {}
         }
     }
 
@@ -38,8 +41,9 @@ impl Exchange for Pieces {
 
 impl Service for Site {
     fn open(&mut self, head: &Request<'_>, (): &mut ()) -> Option<Box<dyn Exchange>> {
-        let breaks = head.path() == "/broken";
-        (breaks || head.path() == "/pieces").then(|| Box::new(Pieces { breaks }) as Box<_>)
+        let path = head.path().to_owned();
+        let is_in_pieces = ["/pieces", "/broken", "/panics"].contains(&head.path());
+        is_in_pieces.then(|| Box::new(Pieces { path }) as Box<_>)
     }
 
     fn call(&mut self, request: &Request<'_>, reply: Reply<'_>, state: &mut ()) -> Answered {
@@ -134,6 +138,15 @@ fn each_answer_is_told_once_with_its_status_and_the_bytes_of_its_content() {
         (
             "GET /broken HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET /broken HTTP/1.1|200|0|aborted",
+        ),
+        // Chunk framing counts: 4, CR LF, half, CR LF.
+        (
+            "GET /panics HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /panics HTTP/1.1|200|9|handler panicked",
+        ),
+        (
+            "GET /panic HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /panic HTTP/1.1|500|21|whole",
         ),
         (
             "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",

@@ -70,6 +70,7 @@ pub fn open(path: &Path) -> io::Result<(AccessLog, Writing)> {
         shared: Arc::clone(&shared),
         batch: Vec::with_capacity(BATCH),
         is_torn: false,
+        error: None,
         next_word: Instant::now(),
     };
     let thread = thread::Builder::new().name("access log".to_owned());
@@ -124,6 +125,8 @@ struct Writer {
     batch: Vec<u8>,
     /// The file ends within a line.
     is_torn: bool,
+    /// Why the last lines were lost that it could not write.
+    error: Option<io::Error>,
     next_word: Instant,
 }
 
@@ -148,7 +151,8 @@ impl Writer {
             }
             self.write();
             if is_all && self.shared.is_ending.load(Ordering::Acquire) {
-                return;
+                self.next_word = Instant::now();
+                return self.say_what_is_lost();
             }
         }
     }
@@ -184,10 +188,11 @@ impl Writer {
         let lost = lost - usize::from(lost > 0 && done == 0 && self.batch[0] == b'\n');
         self.shared.lost.fetch_add(lost as u64, Ordering::Relaxed);
         self.batch.clear();
-        self.say_what_is_lost(result.err());
+        self.error = result.err().or(self.error.take());
+        self.say_what_is_lost();
     }
 
-    fn say_what_is_lost(&mut self, error: Option<io::Error>) {
+    fn say_what_is_lost(&mut self) {
         if Instant::now() < self.next_word {
             return;
         }
@@ -196,6 +201,7 @@ impl Writer {
             return;
         }
         self.next_word = Instant::now() + QUIET;
+        let error = self.error.take();
         let why = error.map_or_else(|| "too many at once".to_owned(), |error| error.to_string());
         eprintln!(
             "httpbin: access log {}: {lost} lines lost: {why}",

@@ -115,12 +115,12 @@ impl Connection {
         call: impl FnOnce(Call<'_>, &mut Flow<'_>) -> Option<usize>,
     ) -> Step {
         let before = self.said();
-        match self.exchange_due(turn, waker, call) {
-            None => return self.poll(turn),
-            Some(true) => self.note_said(before, turn),
-            Some(false) => {
-                self.fail_streaming(PANICKED, turn);
-            }
+        let Some(went_well) = self.exchange_due(turn, waker, call) else {
+            return self.poll(turn);
+        };
+        self.note_said(before, turn);
+        if !went_well {
+            self.fail_streaming(PANICKED, turn);
         }
         self.settle_input(turn.pools);
         self.settle_output(turn.pools);

@@ -12,6 +12,12 @@
 //! [`Server::serve`] makes a loop of its own and drains on SIGTERM and SIGINT;
 //! [`Server::attach`] puts the server on a loop that has other things to do as well.
 //!
+//! [`Server::on_served`] tells of each exchange that is over, for an access log:
+//!
+//! ```text
+//!   connection ── begins, answers, bytes taken ──> journal ── over, or cut ──> Served ──> your call
+//! ```
+//!
 //! Each connection is a source. What they share (the service, the settings, the buffers, the
 //! counters) is one value of the loop, lent to whichever runs.
 
