@@ -8,11 +8,12 @@ use std::time::Duration;
 use support::client::get;
 use support::{PATIENCE, Running, SHORT, site, start};
 use trine::Response;
+use trine::connection::CloseReason;
 use trine::http::{Request, Trailers};
 use trine::server::{Escaped, Served, Server};
 use trine::service::{Answered, Exchange, Flow, Reply, Service};
 
-/// `/pieces` sends back what it gets, in chunks; `/broken` and `/panics` begin an answer and break off.
+/// `/pieces` sends back what it gets, in chunks, and `/mimic` without; `/broken` and `/panics` begin an answer and break off.
 /// All else is [`site`].
 struct Site;
 
@@ -22,7 +23,8 @@ struct Pieces {
 
 impl Exchange for Pieces {
     fn produce(&mut self, flow: &mut Flow<'_>, (): &mut ()) {
-        let _ = flow.respond(&Response::bytes(""), None);
+        let length = (self.path == "/mimic").then_some(MIMIC.len() as u64);
+        let _ = flow.respond(&Response::bytes(""), length);
         match &self.path[..] {
             "/broken" if flow.write(b"half") > 0 => flow.abort(),
             "/panics" if flow.write(b"half") > 0 => panic!("asked to"),
@@ -39,10 +41,13 @@ impl Exchange for Pieces {
     }
 }
 
+/// Content that looks like an answer.
+const MIMIC: &str = "HTTP/1.1 404 Not Found\r\n\r\n";
+
 impl Service for Site {
     fn open(&mut self, head: &Request<'_>, (): &mut ()) -> Option<Box<dyn Exchange>> {
         let path = head.path().to_owned();
-        let is_in_pieces = ["/pieces", "/broken", "/panics"].contains(&head.path());
+        let is_in_pieces = ["/pieces", "/mimic", "/broken", "/panics"].contains(&head.path());
         is_in_pieces.then(|| Box::new(Pieces { path }) as Box<_>)
     }
 
@@ -265,6 +270,45 @@ fn a_client_that_leaves_is_told_with_what_it_took() {
     let bytes = bytes.and_then(|rest| rest.strip_suffix("|peer reset"));
     let bytes: u64 = bytes.unwrap_or_else(|| panic!("{line}")).parse().unwrap();
     assert!((1..50_000_000).contains(&bytes), "{line}");
+}
+
+#[test]
+fn content_that_looks_like_an_answer_is_none() {
+    let (server, take) = briefs();
+    let mut client = server.client();
+    let length = MIMIC.len();
+    client.send(format!(
+        "POST /mimic HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
+    ));
+    assert_eq!(client.head().status, 200);
+    client.send(MIMIC);
+    assert_eq!(client.head().status, 404);
+    told(&take, &["POST /mimic HTTP/1.1|200|26|whole"]);
+}
+
+#[test]
+fn an_answer_that_is_made_and_not_taken_is_not_over() {
+    let (server, take) = briefs();
+    let mut client = server.client();
+    client.send(get("/bytes/60000").repeat(900));
+    // The server goes on until the client's kernel and its own take no more.
+    let mut requests = 0;
+    support::eventually("a full socket", || {
+        std::thread::sleep(SHORT);
+        let before = std::mem::replace(&mut requests, server.counters().server.requests);
+        requests > 0 && before == requests
+    });
+    assert!(requests < 900);
+    client.reset();
+    server.awaits_closed(CloseReason::PeerReset, 1);
+    let told: Vec<String> = take.try_iter().collect();
+    assert_eq!(told.len() as u64, requests);
+    let whole = told
+        .iter()
+        .filter(|line| line.ends_with("|200|60000|whole"));
+    let cut = told.iter().filter(|line| line.ends_with("|peer reset"));
+    assert!((1..=3).contains(&cut.count()), "{told:#?}");
+    assert!(whole.count() as u64 >= requests - 3);
 }
 
 #[test]

@@ -98,9 +98,6 @@ impl Files {
         if metadata.is_dir() && !wants_folder {
             return Ok(Sending::whole(redirect(&names, request.query())));
         }
-        if wants_folder != metadata.is_dir() {
-            return Err(Errno::NOENT);
-        }
         if wants_folder {
             names.push(INDEX.into());
             let (file, metadata) = self.look(&names)?;
