@@ -91,83 +91,84 @@ fn told(take: &Receiver<String>, expected: &[&str]) {
     assert!(take.try_recv().is_err(), "more was told");
 }
 
+/// What is sent, and what is told of it.
+const EXCHANGES: &[(&str, &str)] = &[
+    (
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1|200|13|whole",
+    ),
+    (
+        "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "HEAD / HTTP/1.1|200|0|whole",
+    ),
+    (
+        "GET /none?a=b HTTP/1.0\r\n\r\n",
+        "GET /none?a=b HTTP/1.0|404|10|whole",
+    ),
+    (
+        "\r\nGET /bytes/300000 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /bytes/300000 HTTP/1.1|200|300000|whole",
+    ),
+    (
+        "GET /later/5 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /later/5 HTTP/1.1|200|4|whole",
+    ),
+    (
+        "GET /drop HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /drop HTTP/1.1|500|21|whole",
+    ),
+    (
+        "GET /panic HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /panic HTTP/1.1|500|21|whole",
+    ),
+    (
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        "POST /echo HTTP/1.1|200|3|whole",
+    ),
+    // 3, CR LF, abc, CR LF, 0, CR LF CR LF
+    (
+        "POST /pieces HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        "POST /pieces HTTP/1.1|200|13|whole",
+    ),
+    (
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
+        "POST /echo HTTP/1.1|200|3|whole",
+    ),
+    (
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n",
+        "POST /echo HTTP/1.1|413|17|whole",
+    ),
+    (
+        "GET /broken HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /broken HTTP/1.1|200|0|aborted",
+    ),
+    // Chunk framing counts: 4, CR LF, half, CR LF.
+    (
+        "GET /panics HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /panics HTTP/1.1|200|9|handler panicked",
+    ),
+    (
+        "GET /panic HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /panic HTTP/1.1|500|21|whole",
+    ),
+    (
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET / HTTP/1.1|400|11|whole",
+    ),
+    (
+        "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
+        "CONNECT a:1 HTTP/1.1|501|15|whole",
+    ),
+    (
+        "\x16\x03\x01\x02rubbish\r\n\r\n",
+        "\\x16\\x03\\x01\\x02rubbish|400|11|whole",
+    ),
+];
+
 #[test]
 fn each_answer_is_told_once_with_its_status_and_the_bytes_of_its_content() {
-    // What is sent, and what is told of it.
-    let cases: &[(&str, &str)] = &[
-        (
-            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-            "GET / HTTP/1.1|200|13|whole",
-        ),
-        (
-            "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
-            "HEAD / HTTP/1.1|200|0|whole",
-        ),
-        (
-            "GET /none?a=b HTTP/1.0\r\n\r\n",
-            "GET /none?a=b HTTP/1.0|404|10|whole",
-        ),
-        (
-            "\r\nGET /bytes/300000 HTTP/1.1\r\nHost: a\r\n\r\n",
-            "GET /bytes/300000 HTTP/1.1|200|300000|whole",
-        ),
-        (
-            "GET /later/5 HTTP/1.1\r\nHost: a\r\n\r\n",
-            "GET /later/5 HTTP/1.1|200|4|whole",
-        ),
-        (
-            "GET /drop HTTP/1.1\r\nHost: a\r\n\r\n",
-            "GET /drop HTTP/1.1|500|21|whole",
-        ),
-        (
-            "GET /panic HTTP/1.1\r\nHost: a\r\n\r\n",
-            "GET /panic HTTP/1.1|500|21|whole",
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
-            "POST /echo HTTP/1.1|200|3|whole",
-        ),
-        // 3, CR LF, abc, CR LF, 0, CR LF CR LF
-        (
-            "POST /pieces HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
-            "POST /pieces HTTP/1.1|200|13|whole",
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
-            "POST /echo HTTP/1.1|200|3|whole",
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n",
-            "POST /echo HTTP/1.1|413|17|whole",
-        ),
-        (
-            "GET /broken HTTP/1.1\r\nHost: a\r\n\r\n",
-            "GET /broken HTTP/1.1|200|0|aborted",
-        ),
-        // Chunk framing counts: 4, CR LF, half, CR LF.
-        (
-            "GET /panics HTTP/1.1\r\nHost: a\r\n\r\n",
-            "GET /panics HTTP/1.1|200|9|handler panicked",
-        ),
-        (
-            "GET /panic HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
-            "GET /panic HTTP/1.1|500|21|whole",
-        ),
-        (
-            "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-            "GET / HTTP/1.1|400|11|whole",
-        ),
-        (
-            "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
-            "CONNECT a:1 HTTP/1.1|501|15|whole",
-        ),
-        (
-            "\x16\x03\x01\x02rubbish\r\n\r\n",
-            "\\x16\\x03\\x01\\x02rubbish|400|11|whole",
-        ),
-    ];
     let (server, take) = briefs();
-    for (sent, expected) in cases {
+    for (sent, expected) in EXCHANGES {
         let mut client = server.client();
         client.send(sent);
         client.finish();

@@ -10,8 +10,8 @@
 
 mod conditions;
 mod kind;
-mod range;
-mod root;
+pub mod range;
+pub mod root;
 
 use std::borrow::Cow;
 use std::fs::{File, Metadata};
