@@ -197,6 +197,26 @@ fn a_full_disk_loses_lines_and_no_answer_and_is_said_once() {
 }
 
 #[test]
+fn a_log_goes_on_when_nobody_can_be_told_what_it_lost() {
+    let folder = Folder::new("log-mute");
+    let log = folder.path("access.log");
+    symlink("/dev/full", &log).unwrap();
+    let mut command = Command::new(executable("httpbin"));
+    command.args(["--listen", "127.0.0.1:0", "--access-log", &log]);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let program = Program::run(command.stderr(full));
+    let mut client = program.client();
+    assert_eq!(client.get("/hello").status, 200);
+    fs::remove_file(&log).unwrap();
+    hang_up(&program);
+    eventually("the new file", || fs::metadata(&log).is_ok());
+    assert_eq!(client.get("/status/204").status, 204);
+    eventually("its line", || {
+        lines(&log).iter().any(|line| line.contains("/status/204 "))
+    });
+}
+
+#[test]
 fn what_follows_a_line_that_was_cut_off_stands_on_a_line_of_its_own() {
     let folder = Folder::new("log-torn");
     let (log, said) = (folder.path("access.log"), folder.path("said"));

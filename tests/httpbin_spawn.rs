@@ -257,8 +257,8 @@ fn there_are_so_many_children_and_no_more_and_the_loop_goes_on() {
 fn a_drain_answers_with_what_the_child_says_first() {
     let server = spawning(Bounds::default(), shell);
     let mut client = server.client();
-    client.send(get("/sh+-c+'sleep+0.2;echo+done'"));
-    eventually("the child", || running("sleep 0.2") == 1);
+    client.send(get("/sh+-c+'sleep+1.75;echo+done'"));
+    eventually("the child", || running("sleep 1.75") == 1);
     server.drain();
     let answer = client.answer();
     assert!(

@@ -6,6 +6,7 @@
 //!
 //! SIGHUP has the file opened anew, as `logrotate` expects when it has renamed it.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -203,10 +204,13 @@ impl Writer {
         self.next_word = Instant::now() + QUIET;
         let error = self.error.take();
         let why = error.map_or_else(|| "too many at once".to_owned(), |error| error.to_string());
-        eprintln!(
-            "httpbin: access log {}: {lost} lines lost: {why}",
-            self.path.display()
-        );
+        self.complain(format_args!("{lost} lines lost: {why}"));
+    }
+
+    /// To standard error, which may be as full as the disk.
+    fn complain(&self, what: impl Display) {
+        let path = self.path.display();
+        let _ = writeln!(io::stderr(), "httpbin: access log {path}: {what}");
     }
 
     /// The old file stays if there is no new one.
@@ -216,10 +220,9 @@ impl Writer {
                 self.write(); // what came before the signal
                 (self.file, self.is_torn) = (file, false);
             }
-            Err(error) => eprintln!(
-                "httpbin: access log {}: cannot be opened anew: {error}; the old one is kept",
-                self.path.display()
-            ),
+            Err(error) => self.complain(format_args!(
+                "cannot be opened anew: {error}; the old one is kept"
+            )),
         }
     }
 }

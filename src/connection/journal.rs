@@ -110,7 +110,7 @@ impl Journal {
     /// The last answer's head stands in `output` from `mark` on, written by our encoder.
     #[cold]
     pub fn head_written(&mut self, output: &[u8], mark: usize) {
-        let written = &output[mark..];
+        let written = output.get(mark..).unwrap_or_default();
         let content = written.windows(4).position(|end| end == b"\r\n\r\n");
         let status = written.get("HTTP/1.1 ".len().."HTTP/1.1 200".len());
         let status = status.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
