@@ -22,10 +22,10 @@
 
 mod baton;
 mod handles;
-#[cfg(all(test, trine_loom))]
-mod models;
 mod seat;
 mod team;
+#[cfg(all(test, trine_loom))]
+mod tests;
 
 use std::fmt;
 use std::io;
