@@ -259,8 +259,8 @@ impl LaneThread {
         }
         match &mut self.state {
             State::Open(session) => Ok(session),
-            State::Suspect { pause, .. } => Err(Fault::Retry {
-                after: *pause,
+            State::Suspect { retry_at, .. } => Err(Fault::Retry {
+                after: retry_at.since(self.opened.clock.now()),
                 why: "the store cannot be reopened yet",
             }),
             State::Fenced(why) => Err(Fault::Fenced(why)),

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -43,10 +43,20 @@ pub enum Script {
     Panic,
     Silence,
     Unknown,
+    Fenced,
+}
+
+/// What comes of the next time it is asked to maintain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Upkeep {
+    /// There is more to do.
+    More,
+    Fails,
+    Panics,
 }
 
 /// What was asked of it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Deed {
     Open,
     Maintain,
@@ -60,7 +70,9 @@ struct Inside {
     batches: Vec<usize>,
     script: VecDeque<Script>,
     reopening: VecDeque<Result<(), Fault>>,
-    deeds: HashSet<Deed>,
+    deeds: BTreeMap<Deed, usize>,
+    upkeep: VecDeque<Upkeep>,
+    without_readers: bool,
     blocked: Option<Kind>,
     waiting: usize,
 }
@@ -134,7 +146,21 @@ impl Fake {
     }
 
     pub fn has_done(&self, deed: Deed) -> bool {
-        self.lock().deeds.contains(&deed)
+        self.times(deed) > 0
+    }
+
+    /// How often it was asked.
+    pub fn times(&self, deed: Deed) -> usize {
+        self.lock().deeds.get(&deed).copied().unwrap_or(0)
+    }
+
+    pub fn maintain_with<const N: usize>(&self, upkeep: [Upkeep; N]) {
+        self.lock().upkeep.extend(upkeep);
+    }
+
+    /// No session for reading is to be had.
+    pub fn refuse_readers(&self) {
+        self.lock().without_readers = true;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
@@ -152,6 +178,10 @@ impl Fake {
 }
 
 impl Inside {
+    fn note(&mut self, deed: Deed) {
+        *self.deeds.entry(deed).or_default() += 1;
+    }
+
     fn apply(&mut self, operation: &Operation) -> Outcome {
         Ok(match operation {
             Operation::Get { key } => {
@@ -205,6 +235,7 @@ impl Session for FakeSession {
                     panic!("asked to");
                 }
                 Some(Script::Silence) => return,
+                Some(Script::Fenced) => return outcomes.fail_rest(Fault::Fenced("asked to")),
                 Some(Script::Unknown) => return outcomes.fail_rest(Fault::Unknown("asked to")),
                 None => {}
             }
@@ -219,8 +250,17 @@ impl Session for FakeSession {
     }
 
     fn maintain(&mut self, _: Span) -> Result<bool, Fault> {
-        self.fake.lock().deeds.insert(Deed::Maintain);
-        Ok(false)
+        let mut inside = self.fake.lock();
+        inside.note(Deed::Maintain);
+        match inside.upkeep.pop_front() {
+            None => Ok(false),
+            Some(Upkeep::More) => Ok(true),
+            Some(Upkeep::Fails) => Err(Fault::Unknown("asked to")),
+            Some(Upkeep::Panics) => {
+                drop(inside);
+                panic!("asked to");
+            }
+        }
     }
 }
 
@@ -247,7 +287,7 @@ impl Store for Fake {
     }
 
     fn writer(&self, _: u16) -> Result<Box<dyn Session>, Fault> {
-        self.lock().deeds.insert(Deed::Open);
+        self.lock().note(Deed::Open);
         Ok(Box::new(FakeSession {
             fake: self.clone(),
             kind: Kind::Writes,
@@ -255,6 +295,12 @@ impl Store for Fake {
     }
 
     fn reader(&self) -> Result<Box<dyn Session>, Fault> {
+        if self.lock().without_readers {
+            return Err(Fault::Retry {
+                after: Span::ZERO,
+                why: "no reader",
+            });
+        }
         Ok(Box::new(FakeSession {
             fake: self.clone(),
             kind: Kind::Reads,
@@ -266,7 +312,7 @@ impl Store for Fake {
     }
 
     fn close(self: Box<Self>) -> Result<(), Fault> {
-        self.lock().deeds.insert(Deed::Close);
+        self.lock().note(Deed::Close);
         Ok(())
     }
 }
