@@ -173,7 +173,8 @@ impl<S: 'static> Sim<S> {
         self.inside.run(Duration::ZERO);
     }
 
-    /// One turn of the loop, which takes what is ready; no time passes.
+    /// One step of each thread whose time has come, and one turn of the loop, which takes what is ready;
+    /// no time passes.
     ///
     /// # Panics
     ///

@@ -9,7 +9,7 @@ use super::dice::Dice;
 ///
 /// None of these breaks a promise of the kernel: whoever reads until it would block and keeps what
 /// was not written loses nothing to them, except by `resets`, `half_closes`, `aborted_accepts`
-/// and `reprieves`, which end connections, and by those of threads and disks that say so.
+/// and `reprieves`, which end connections; and by those of threads and disks, as each says.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Faults {
     /// Bytes of a client arrive in several parts, which may break anywhere.
