@@ -189,6 +189,7 @@ const PRIVILEGES: [Privilege; 5] = [
         files: &[
             "src/reactor/net.rs",
             "src/reactor/datagram.rs",
+            "src/hand_over/socket.rs",
             "src/storage/redis_cluster/link.rs",
         ],
     },

@@ -293,6 +293,13 @@ impl Connection {
         }
     }
 
+    /// Whether it is between two messages, or before the first, and nothing of the next has come.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let begun = self.input.as_deref().is_some_and(Input::has_begun);
+        matches!(self.state, State::Idle { .. } | State::Head { .. }) && !begun
+    }
+
     /// Whether somebody has an exchange in hand; if not, nobody will be asked about it any more.
     #[must_use]
     pub fn is_streaming(&self) -> bool {

@@ -32,6 +32,8 @@ pub enum ErrorKind {
     DrainForced,
     /// The table of sources is full.
     Full,
+    /// The process that listening sockets were to be taken over from does not hand them over.
+    HandOver,
 }
 
 impl Error {
@@ -74,6 +76,7 @@ impl Error {
             ErrorKind::ForbiddenSignal => Some("choose another signal"),
             ErrorKind::Forked => Some("make a new loop in the child, or exec"),
             ErrorKind::DrainForced => Some("allow a longer drain, or shorter requests"),
+            ErrorKind::HandOver => Some("it serves on; end it first, or start this program later"),
             ErrorKind::Full => Some("remove sources, or run several loops"),
             ErrorKind::Invalid => None,
         }

@@ -71,6 +71,7 @@ mod signals;
 #[cfg(feature = "testing")]
 pub(crate) mod simulated;
 mod slot;
+mod socket_file;
 mod source;
 mod sources;
 mod stream;
@@ -107,3 +108,5 @@ pub(crate) use clock::{monotonic_nanos, wall};
 pub(crate) use dispatch::discard;
 pub(crate) use gate::Gate;
 pub(crate) use listener::{Acceptor, Listener};
+pub(crate) use net::resolve;
+pub(crate) use socket_file::SocketFile;

@@ -54,4 +54,11 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
             refused.source.give_up(cx);
         }
     }
+
+    fn closed(&mut self, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, _| {
+            host.is_listening = false;
+            host.report_drain();
+        });
+    }
 }

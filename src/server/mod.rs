@@ -19,6 +19,7 @@ mod driver;
 mod host;
 mod listener;
 mod metrics;
+mod reload;
 mod settings;
 mod unit;
 
@@ -27,6 +28,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::connection::Config;
+use crate::hand_over::HandOver;
 use crate::reactor::{EventLoop, Result, Signal, Sources, StreamListener};
 use crate::service::{Service, respond};
 use crate::{Request, Response};
@@ -34,18 +36,23 @@ use crate::{Request, Response};
 use host::Host;
 
 pub use host::ServerHandle;
-pub use metrics::ServerMetrics;
+pub use metrics::{DrainCount, ServerMetrics};
+pub use reload::{Live, NoReload, OnReload, Reload};
 
 /// A listening HTTP/1.1 server with its settings, not yet running.
 ///
 /// Every limit and deadline has a default that is safe on the open network; each can be changed
 /// before [`serve`](Server::serve).
+///
+/// `R` is what SIGHUP does; nobody needs to name it.
 #[derive(Debug)]
-pub struct Server {
+pub struct Server<R = NoReload> {
     listener: StreamListener,
     config: Config,
     connections_max: usize,
     drain: Duration,
+    hand_over: Option<HandOver>,
+    reload: R,
 }
 
 impl Server {
@@ -68,15 +75,41 @@ impl Server {
         StreamListener::bind_unix(path).map(Server::over)
     }
 
-    pub(crate) fn over(listener: StreamListener) -> Server {
+    /// Takes the listening socket for `address` over from the process that serves it and offers it at
+    /// `path`, or binds it when nobody is there, and offers it to a successor in turn: restart without
+    /// loss, see [`hand_over`](crate::hand_over). For several sockets, hold a [`HandOver`] yourself.
+    ///
+    /// # Errors
+    ///
+    /// As [`HandOver::at`] and [`HandOver::bind_tcp`].
+    pub fn bind_or_take_over(
+        address: impl ToSocketAddrs,
+        path: impl AsRef<Path>,
+    ) -> Result<Server> {
+        let mut hand_over = HandOver::at(path)?;
+        let server = Server::over(hand_over.bind_tcp(address)?);
+        Ok(Server {
+            hand_over: Some(hand_over),
+            ..server
+        })
+    }
+
+    /// A server on a socket that listens already: one of a
+    /// [`HandOver`](crate::hand_over::HandOver), for example.
+    #[must_use]
+    pub fn over(listener: StreamListener) -> Server {
         Server {
             listener,
             config: Config::default(),
             connections_max: host::default_connections_max(),
             drain: Duration::from_secs(30),
+            hand_over: None,
+            reload: NoReload,
         }
     }
+}
 
+impl<R> Server<R> {
     /// How long a drain may take.
     #[cfg(feature = "testing")]
     pub(crate) fn grace(&self) -> Duration {
@@ -99,6 +132,7 @@ impl Server {
     pub fn serve<F>(self, function: F) -> Result<()>
     where
         F: FnMut(&Request<'_>) -> Response + 'static,
+        R: Reload<()>,
     {
         self.serve_with(respond(function), ())
     }
@@ -109,15 +143,20 @@ impl Server {
     /// # Errors
     ///
     /// As [`serve`](Server::serve).
-    pub fn serve_with<S: 'static>(self, service: impl Service<S>, mut state: S) -> Result<()> {
+    pub fn serve_with<S>(self, service: impl Service<S>, mut state: S) -> Result<()>
+    where
+        S: 'static,
+        R: Reload<S>,
+    {
         let mut event_loop = EventLoop::new()?;
-        let grace = self.drain;
+        // First of all: a signal that comes while the rest is set up drains in the first turn.
+        event_loop.drain_on_signals([Signal::TERM, Signal::INT], self.drain)?;
         self.attach(&mut event_loop, service)?;
-        event_loop.drain_on_signals([Signal::TERM, Signal::INT], grace)?;
         event_loop.run(&mut state)
     }
 
-    /// Puts the server on a loop. It drains when the loop does.
+    /// Puts the server on a loop. It drains when the loop does, and reloads and hands over as it was
+    /// [asked](Server::on_reload) to.
     ///
     /// # Errors
     ///
@@ -130,16 +169,20 @@ impl Server {
     where
         S: 'static,
         V: Service<S>,
+        R: Reload<S>,
     {
-        self.check()?;
+        settings::check(&self.config, self.connections_max)?;
         let mut cx = sources.context();
         let host = cx.share(Host::new(service, self.config, self.connections_max));
-        match cx.insert(listener::listener(self.listener, host)) {
-            Ok(_) => Ok(ServerHandle::new(host)),
-            Err(error) => {
-                drop(cx.unshare(host));
-                Err(error.into())
-            }
+        let handle = ServerHandle::new(host);
+        if let Err(error) = cx.insert(listener::listener(self.listener, host)) {
+            drop(cx.unshare(host));
+            return Err(error.into());
         }
+        reload::attach(self.reload, handle, &mut cx)?;
+        if let Some(hand_over) = self.hand_over {
+            hand_over.attach(&mut cx, self.drain)?;
+        }
+        Ok(handle)
     }
 }
