@@ -122,6 +122,12 @@ pub mod reactor;
 
 pub mod hand_over;
 
+#[cfg(feature = "systemd")]
+pub mod systemd;
+
+#[cfg(feature = "privileges")]
+pub mod privileges;
+
 pub mod service;
 
 pub mod concurrency;

@@ -18,21 +18,24 @@ mod support;
 
 mod anything;
 mod demo;
+mod operation;
 mod pieces;
 mod site;
 
 use std::process::ExitCode;
 
+use operation::Operation;
 use site::Site;
 use support::Example;
 use support::server_flags::{Model, ServerFlags};
-use trine::Server;
 
 fn main() -> trine::Result<ExitCode> {
     let (mut flags, mut site) = (ServerFlags::default(), Site::default());
+    let mut operation = Operation::default();
     let about = "A server for testing clients: sends back what it gets.";
     let more = [
         "  --anything            answer every request as /anything is",
+        Operation::USAGE,
         ServerFlags::USAGE,
     ]
     .join("\n");
@@ -41,14 +44,15 @@ fn main() -> trine::Result<ExitCode> {
             site.is_anything = true;
             return Ok(true);
         }
-        flags.take(name, arguments)
+        Ok(operation.take(name, arguments)? || flags.take(name, arguments)?)
     });
-    let server = flags.apply(Server::bind(example.listen)?);
+    let server = flags.apply(operation.bind(example.listen)?);
     site.may_block = flags.model() == Model::HalfSync;
     let may_block = site.may_block;
     example.begin(server.local_address(), move |address, timeline| {
         demo::demo(address, timeline, may_block)
     });
+    let server = operation.reloading(server);
     flags.serve(server, move || site.clone(), || ())?;
     Ok(example.verdict())
 }

@@ -242,7 +242,11 @@ impl Connection {
     /// The server does not wait any longer. Returns the reason of the end, which is an earlier one
     /// if the connection was ending already.
     pub fn handle_abort(&mut self, pools: &mut Pools) -> CloseReason {
-        self.end(CloseReason::Forced, pools)
+        let reason = match self.is_settled() {
+            true => CloseReason::DrainedIdle,
+            false => CloseReason::Forced,
+        };
+        self.end(reason, pools)
     }
 
     /// Closes for `reason`, unless a reason stands already.

@@ -306,10 +306,12 @@ impl Connection {
         matches!(self.state, State::Streaming(_))
     }
 
-    /// Whether all that was to be said is said and taken: cutting it now loses nothing.
+    /// Whether all that was to be said is said and taken: cutting it now loses nothing. So it is between
+    /// two messages in a drain, which would end it soon.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        matches!(self.state, State::Lingering { .. } | State::Closed { .. })
+        let is_over = matches!(self.state, State::Lingering { .. } | State::Closed { .. });
+        is_over || (self.quota == Quota::Draining && self.is_idle())
     }
 
     /// How many bytes of buffers it holds now, besides itself; none while idle.

@@ -270,7 +270,7 @@ impl StreamListener {
         socket.listen(BACKLOG)?;
         Ok(StreamListener {
             end: End::Kernel(socket.into()),
-            file: file,
+            file,
         })
     }
 

@@ -32,6 +32,8 @@ use crate::hand_over::HandOver;
 use crate::reactor::{EventLoop, Result, Signal, Sources, StreamListener};
 use crate::service::{Service, respond};
 use crate::{Request, Response};
+#[cfg(feature = "systemd")]
+use crate::{reactor::Context, systemd::Notify};
 
 use host::Host;
 
@@ -52,6 +54,8 @@ pub struct Server<R = NoReload> {
     connections_max: usize,
     drain: Duration,
     hand_over: Option<HandOver>,
+    #[cfg(feature = "systemd")]
+    notifies: bool,
     reload: R,
 }
 
@@ -104,6 +108,8 @@ impl Server {
             connections_max: host::default_connections_max(),
             drain: Duration::from_secs(30),
             hand_over: None,
+            #[cfg(feature = "systemd")]
+            notifies: false,
             reload: NoReload,
         }
     }
@@ -179,10 +185,27 @@ impl<R> Server<R> {
             drop(cx.unshare(host));
             return Err(error.into());
         }
-        reload::attach(self.reload, handle, &mut cx)?;
+        let reload = self.reload.into_call();
+        #[cfg(feature = "systemd")]
+        if self.notifies {
+            notify(reload.is_some(), &mut cx)?; // before those who reload
+        }
+        reload::attach(reload, handle, &mut cx)?;
         if let Some(hand_over) = self.hand_over {
             hand_over.attach(&mut cx, self.drain)?;
         }
         Ok(handle)
+    }
+}
+
+/// Tells systemd how the server is, if it wants to hear it.
+#[cfg(feature = "systemd")]
+fn notify<S: 'static>(reloads: bool, cx: &mut Context<'_, S>) -> Result<()> {
+    let Some(notify) = Notify::from_environment()? else {
+        return Ok(());
+    };
+    match reloads {
+        true => notify.reloading_on(Signal::HUP).attach(cx),
+        false => notify.attach(cx),
     }
 }

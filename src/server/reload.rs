@@ -102,6 +102,8 @@ impl Server {
             connections_max: self.connections_max,
             drain: self.drain,
             hand_over: self.hand_over,
+            #[cfg(feature = "systemd")]
+            notifies: self.notifies,
             reload: OnReload {
                 call: Box::new(call),
             },
@@ -111,11 +113,11 @@ impl Server {
 
 /// Subscribes to SIGHUP, if it is to do something.
 pub(super) fn attach<S: 'static, V: Service<S>>(
-    reload: impl Reload<S>,
+    reload: Option<ReloadCall<S>>,
     handle: ServerHandle<S, V>,
     cx: &mut Context<'_, S>,
 ) -> Result<()> {
-    let Some(mut call) = reload.into_call() else {
+    let Some(mut call) = reload else {
         return Ok(());
     };
     cx.signals([Signal::HUP], move |state, _, cx| {

@@ -98,6 +98,15 @@ impl<R> Server<R> {
         self
     }
 
+    /// Tells systemd when the server is ready, reloads and stops, and feeds its watchdog from the loop:
+    /// see [`systemd`](crate::systemd). No effect when systemd did not ask for it.
+    #[cfg(feature = "systemd")]
+    #[must_use]
+    pub fn notify_systemd(mut self) -> Server<R> {
+        self.notifies = true;
+        self
+    }
+
     /// All settings of a connection, for what has no method of its own.
     #[must_use]
     pub fn config_mut(&mut self) -> &mut Config {
