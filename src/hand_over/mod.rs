@@ -154,9 +154,7 @@ impl HandOver {
     fn take(path: &Path, channel: Channel) -> Result<Option<HandOver>> {
         let fail = |error| Error::io("take over from", path.display().to_string(), error);
         channel.check_user().map_err(fail)?;
-        if channel.send(&Message::Ask, &[]).is_err() {
-            return Ok(None);
-        }
+        let _ = channel.send(&Message::Ask, &[]); // if it is gone it may have said why
         let (message, mut sockets) = match channel.receive() {
             Ok(Some(received)) => received,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -79,16 +79,21 @@ impl Channel {
     }
 
     /// The next message, and the descriptors that came with it; `None` at the end.
+    ///
+    /// Of a process that closed with something unread the kernel tells first, once, and of what it said
+    /// before that afterwards: its last word may be the one that matters.
     pub(super) fn receive(&self) -> io::Result<Option<Received>> {
         let mut bytes = vec![0; MESSAGE_BYTES_MAX];
         // Room for the descriptor of the protocol too. The kernel closes those beyond it.
         let mut space = vec![0; rustix::cmsg_space!(ScmRights(SOCKETS_MAX + 1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut resets = 0;
         let received = loop {
             let mut slices = [IoSliceMut::new(&mut bytes)];
             let flags = RecvFlags::CMSG_CLOEXEC;
             match recvmsg(&self.0, &mut slices, &mut control, flags) {
                 Err(Errno::INTR) => {}
+                Err(Errno::CONNRESET) if resets == 0 => resets += 1,
                 result => break result?,
             }
         };
