@@ -79,7 +79,7 @@ fn serve_until_drained() {
 /// One generation of the server.
 struct Process {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    _lines: Lines<BufReader<ChildStdout>>,
     address: SocketAddr,
     is_successor: bool,
 }
@@ -110,7 +110,7 @@ impl Process {
             child,
             address: address.parse().unwrap(),
             is_successor: came == "true",
-            lines,
+            _lines: lines,
         }
     }
 
@@ -286,6 +286,26 @@ fn a_successor_that_hangs_is_given_up_and_the_next_one_has_its_turn() {
     second.serves();
     assert!(hanging.is_alive(), "it still sleeps");
     assert!(began.elapsed() < PATIENCE);
+}
+
+/// There must not be two. Whom it has accepted meanwhile it answers.
+#[test]
+fn a_successor_that_is_ready_too_late_ends_with_an_error_and_the_process_before_serves_on() {
+    let folder = Folder::new("hand-over-late");
+    let path = PathBuf::from(folder.path("socket"));
+    let mut first = Process::start(&path, "127.0.0.1:0");
+    first.serves();
+    let mut late = Process::run(command(&path, "127.0.0.1:0").env(FAULT, "1200"));
+    assert_eq!(late.status(), Some(3));
+    assert!(first.is_alive() && path.exists());
+    for _ in 0..20 {
+        assert_eq!(asked(first.address), first.id());
+    }
+    let mut second = Process::start(&path, "127.0.0.1:0");
+    assert!(second.is_successor);
+    assert_eq!(first.status(), Some(0));
+    second.send(Signal::Term);
+    assert_eq!(second.status(), Some(0));
 }
 
 /// Counted by the clients: whoever asks on a connection that it has is answered, the last time with

@@ -37,6 +37,19 @@
 //!   asked for as: a successor whose configuration names another address binds that one, and those
 //!   that nobody asks for close with the process before;
 //! - under systemd, see the feature `systemd`: the successor says MAINPID.
+//!
+//! # Known failures elsewhere
+//!
+//! | known as | here | proved by |
+//! |---|---|---|
+//! | `pingora #427`, `envoy #15818`: the queue of a socket bound anew by SO_REUSEPORT is lost | the same socket is passed | `twenty_hand_overs_under_load_lose_no_request` |
+//! | `idle race`: a request crosses the close of an idle connection | 75 ms for one more, which is told that it is the last | `sigterm_under_256_connections_that_are_kept_loses_no_request`, `a_draining_server_closes_idle_connections_unless_they_ask_once_more_within_75_ms` |
+//! | `two masters`: a successor that was given up serves beside its predecessor | it is told, and ends with an error | `a_successor_that_is_ready_too_late_ends_with_an_error_and_the_process_before_serves_on` |
+//! | `broken release`: the new binary dies, and the old one is gone already | nothing changes before it is ready | `a_successor_that_dies_before_it_is_ready_leaves_the_process_serving`, `a_successor_that_hangs_is_given_up_and_the_next_one_has_its_turn` |
+//! | `vanished file`: the process before removes the Unix socket that its successor serves | files go with the sockets | `a_unix_socket_keeps_its_file_from_one_process_to_the_next_until_the_last_one_ends` |
+//! | `stolen sockets`: any local process may ask, or give | mode 0600, and the user of the other is asked for | `a_process_of_another_user_gets_no_sockets_and_gives_none` |
+//! | `haproxy 97490a77`: after a reload that failed no signal works | the old settings stay, the next signal asks again | `a_bad_configuration_keeps_the_old_one_and_signals_go_on_working` |
+//! | `h2o #878`: SIGTERM during start-up does not end well | it drains in the first turn | `sigterm_during_start_up_drains_in_the_first_turn` |
 
 mod book;
 mod message;

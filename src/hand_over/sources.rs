@@ -10,7 +10,9 @@ use super::book::Book;
 use super::message::Message;
 use super::protocol::{Fact, Giving, Outcome, Saying, Taking};
 use super::socket::{Channel, Offer};
-use crate::reactor::{Context, Event, EventSource, Local, Next, Registry, Removed};
+use crate::reactor::{
+    Context, Error, ErrorKind, Event, EventSource, Local, Next, Registry, Removed,
+};
 use crate::slab::Token;
 use crate::time::Span;
 
@@ -247,9 +249,11 @@ impl<S: 'static> EventSource<S> for PredecessorSource {
                 Next::Close
             }
             (Announcing::Said(Taking::Refused(why)), _) => {
-                tracing::error!(target: "trine::hand_over", why, "the process before goes on: draining");
+                let what = format!("the process before, which goes on: {why}");
+                let error = Error::new(ErrorKind::HandOver, "take over from", what);
+                tracing::error!(target: "trine::hand_over", %error, "draining");
                 let grace = cx.with(self.book, |book, _| book.grace);
-                cx.drain(grace.unwrap_or_default());
+                cx.fail(error, grace.unwrap_or_default());
                 Next::Close
             }
             (_, Event::Drain) => Next::Close,

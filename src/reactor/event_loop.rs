@@ -307,10 +307,15 @@ impl<S: 'static> EventLoop<S> {
     /// Whether the run ends here. However it ends, a wish to stop has been fulfilled.
     fn is_over(&mut self, state: &mut S) -> Result<bool> {
         let over = self.judge(state);
-        if !matches!(over, Ok(false)) {
-            self.core.base.is_stopping = false;
+        if matches!(over, Ok(false)) {
+            return over;
         }
-        over
+        let base = &mut self.core.base;
+        base.is_stopping = false;
+        match base.failure.take() {
+            Some(failure) => Err(failure),
+            None => over,
+        }
     }
 
     fn judge(&mut self, state: &mut S) -> Result<bool> {
