@@ -4,7 +4,7 @@
 mod support;
 
 use std::io::IoSlice;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -114,7 +114,7 @@ fn a_socket_that_is_not_what_was_asked_for_is_refused() {
     let folder = Folder::new("hand-over-mistaken");
     let (right, address) = listening();
     let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let connected = std::net::TcpStream::connect(address).unwrap();
+    let connected = TcpStream::connect(address).unwrap();
     let unix = UnixListener::bind(folder.path("unix")).unwrap();
     let rows: [(OwnedFd, &str); 6] = [
         (right, ""),
@@ -258,4 +258,25 @@ fn a_successor_that_goes_leaves_nothing_behind_on_the_loop() {
     }
     drop(running);
     assert!(!Path::new(&path).exists());
+}
+
+/// The second descriptors, kept to be passed on, must not keep a socket open that nobody accepts on.
+#[test]
+fn a_draining_server_that_offered_its_sockets_refuses_who_comes_and_offers_nothing() {
+    let folder = Folder::new("hand-over-drains");
+    let path = folder.path("socket");
+    let hand_over = HandOver::at(&path).unwrap();
+    let mut hand_over = hand_over.patience(Duration::from_millis(300));
+    let listener = hand_over.bind_tcp("127.0.0.1:0").unwrap();
+    let running = run(Server::over(listener).hand_over(hand_over), support::site);
+    let address = running.address();
+    let mut slow = running.client();
+    slow.send(support::client::get("/later/1500"));
+    eventually("a request", || running.counters().server.requests == 1);
+    running.drain(Duration::from_secs(10));
+    eventually("nobody listens", || TcpStream::connect(address).is_err());
+    assert!(!Path::new(&path).exists());
+    assert_eq!(slow.answer().text(), "late");
+    drop(slow);
+    running.ended().unwrap();
 }
