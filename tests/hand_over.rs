@@ -175,13 +175,17 @@ struct Load {
 /// 75 ms. On a machine that is busy with other things it may take longer itself.
 const SOON: Duration = Duration::from_millis(50);
 
+/// Between an answer and the next request of a client that takes its time: the connection is idle.
+const PAUSE: Duration = Duration::from_millis(20);
+
 impl Load {
-    /// Asks on one connection until an answer says that it was the last. Each whole answer counts, and
-    /// a request that is not answered is a panic.
-    fn keep_asking(&self, address: SocketAddr) {
+    /// Asks on one connection, `pause` after each answer, until an answer says that it was the last. Each
+    /// whole answer counts, and a request that is not answered is a panic.
+    fn keep_asking(&self, address: SocketAddr, pause: Duration) {
         let mut client = Client::connect(address);
         let mut answered = Instant::now();
         while !self.ends.load(Ordering::Relaxed) {
+            thread::sleep(pause);
             let paused = answered.elapsed();
             let answer = match client.try_send(get("/")) {
                 true => client.answer_or_end(),
@@ -200,9 +204,9 @@ impl Load {
         }
     }
 
-    fn come_back(&self, address: SocketAddr) {
+    fn come_back(&self, address: SocketAddr, pause: Duration) {
         while !self.ends.load(Ordering::Relaxed) {
-            self.keep_asking(address);
+            self.keep_asking(address, pause);
         }
     }
 
@@ -227,8 +231,9 @@ fn twenty_hand_overs_under_load_lose_no_request() {
     let address = current.address;
     let load = Load::default();
     thread::scope(|scope| {
-        for _ in 0..16 {
-            scope.spawn(|| load.come_back(address));
+        for pause in [Duration::ZERO, PAUSE].repeat(8) {
+            let load = &load;
+            scope.spawn(move || load.come_back(address, pause));
         }
         for _ in 0..4 {
             scope.spawn(|| load.ask_anew(address));
@@ -319,8 +324,9 @@ fn sigterm_under_256_connections_that_are_kept_loses_no_request() {
     let address = server.address;
     let load = Load::default();
     thread::scope(|scope| {
-        for _ in 0..256 {
-            scope.spawn(|| load.keep_asking(address));
+        for pause in [Duration::ZERO, PAUSE].repeat(128) {
+            let load = &load;
+            scope.spawn(move || load.keep_asking(address, pause));
         }
         eventually("some load", || load.answers() > 2_000);
         let began = Instant::now();

@@ -108,6 +108,26 @@ fn whoever_is_no_process_before_is_an_error_that_says_why() {
     }
 }
 
+/// The kernel tells of what was left unread first, and of what was said afterwards.
+#[test]
+fn the_last_word_of_a_process_that_did_not_listen_is_heard() {
+    let folder = Folder::new("hand-over-deaf");
+    let path = folder.path("socket");
+    let listening = socket();
+    listening.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+    listening.listen(1).unwrap();
+    let stranger = thread::spawn(move || {
+        let (accepted, _) = listening.accept().unwrap();
+        let asked = recv(&accepted, &mut [0; 100], RecvFlags::PEEK).unwrap(); // and it stays unread
+        assert_eq!(asked, ASK.len());
+        says(&accepted, b"trine-hand-over 1 refused\0busy");
+    });
+    let error = HandOver::at(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::HandOver);
+    assert!(error.to_string().contains("busy"), "{error}");
+    stranger.join().unwrap();
+}
+
 /// The names are those that were asked for, and the sockets are others.
 #[test]
 fn a_socket_that_is_not_what_was_asked_for_is_refused() {
