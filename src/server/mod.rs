@@ -98,8 +98,7 @@ impl Server {
         })
     }
 
-    /// A server on a socket that listens already: one of a
-    /// [`HandOver`](crate::hand_over::HandOver), for example.
+    /// A server on a socket that listens already: one of a [`HandOver`], for example.
     #[must_use]
     pub fn over(listener: StreamListener) -> Server {
         Server {
