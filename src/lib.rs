@@ -78,6 +78,8 @@
 //! | how and why connections end | `connection/ending.rs`, `connection/close_reason.rs` |
 //! | answers from other threads; those of workers | `connection/deferred.rs`, `connection/detached.rs` |
 //! | listening sockets passed to a successor: messages, states, sockets, sources | `hand_over/` |
+//! | what systemd is told, and the sockets it opened; root dropped for good | `systemd/`, `privileges.rs` |
+//! | what a drain finished and cut | `server/metrics.rs`, `server/host.rs` |
 //! | new settings for a running server, SIGHUP | `server/reload.rs` |
 //! | sockets moved for a connection | `server/driver.rs`; deadlines, drain: `server/driver/facts.rs` |
 //! | what can be set about a server, and whether it makes sense | `server/settings.rs` |

@@ -60,16 +60,24 @@ impl Operation {
         if let Some(Ok(flags)) = self.settings.as_ref().map(read) {
             server = flags.apply(server);
         }
-        server.on_reload(move |live, _| -> Result<(), lexopt::Error> {
-            let Some(file) = &self.settings else {
-                return Err("there is no --settings FILE".into());
-            };
-            let flags = read(file)?;
+        server.on_reload(move |live, _| {
+            let read = self.read_again();
+            match &read {
+                Ok(_) => eprintln!("httpbin: settings read again"),
+                Err(error) => eprintln!("httpbin: {error}: the old settings stay"),
+            }
+            let flags = read?;
             flags.configure(&mut live.config);
             live.connections_max = flags.connections_max().unwrap_or(live.connections_max);
-            eprintln!("httpbin: settings read again");
-            Ok(())
+            Ok::<(), lexopt::Error>(())
         })
+    }
+
+    fn read_again(&self) -> Result<ServerFlags, lexopt::Error> {
+        match &self.settings {
+            Some(file) => read(file),
+            None => Err("SIGHUP, but there is no --settings FILE".into()),
+        }
     }
 }
 
