@@ -43,6 +43,7 @@
 //! | ground | [`time`] [`slab`] [`buffer`] [`timer_wheel`] | memory |
 //! | protocol | [`http`] (parsers, bodies, encoder), [`connection`] (sans-I/O server side) | memory |
 //! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups) | epoll, clock, timerfd, signals, eventfd |
+//! | restart | [`hand_over`] (listening sockets to a successor) | a Unix socket |
 //! | units | [`service`] (the logic unit) | |
 //! | concurrency | [`concurrency`] (request queue, worker pool, half-sync/half-async) | threads |
 //! | storage | [`storage`] (the storage unit) | disk, threads, the network to a cluster |
@@ -76,6 +77,10 @@
 //! | bodies in pieces: what is asked when, marks, ends | `connection/streaming.rs`, `connection/exchange.rs` |
 //! | how and why connections end | `connection/ending.rs`, `connection/close_reason.rs` |
 //! | answers from other threads; those of workers | `connection/deferred.rs`, `connection/detached.rs` |
+//! | listening sockets passed to a successor: messages, states, sockets, sources | `hand_over/` |
+//! | what systemd is told, and the sockets it opened; root dropped for good | `systemd/`, `privileges.rs` |
+//! | what a drain finished and cut | `server/metrics.rs`, `server/host.rs` |
+//! | new settings for a running server, SIGHUP | `server/reload.rs` |
 //! | sockets moved for a connection | `server/driver.rs`; deadlines, drain: `server/driver/facts.rs` |
 //! | how each exchange went: noted, told, as a line of a log | `connection/journal.rs`, `server/{observer,served,access_line}.rs` |
 //! | what can be set about a server, and whether it makes sense | `server/settings.rs` |
@@ -118,6 +123,14 @@ pub mod http;
 pub mod connection;
 
 pub mod reactor;
+
+pub mod hand_over;
+
+#[cfg(feature = "systemd")]
+pub mod systemd;
+
+#[cfg(feature = "privileges")]
+pub mod privileges;
 
 pub mod service;
 

@@ -185,10 +185,13 @@ const PRIVILEGES: [Privilege; 5] = [
             "TcpListener",
             "TcpStream",
             "UdpSocket",
+            "UnixDatagram",
         ],
         files: &[
             "src/reactor/net.rs",
             "src/reactor/datagram.rs",
+            "src/hand_over/socket.rs",
+            "src/systemd/manager.rs",
             "src/storage/redis_cluster/link.rs",
         ],
     },

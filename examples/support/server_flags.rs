@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use trine::concurrency::{HalfSyncHalfAsync, WorkerOptions};
-use trine::connection::Rate;
+use trine::connection::{Config, Rate};
 use trine::reactor::Context;
-use trine::server::ServerMetrics;
+use trine::server::{Reload, ServerMetrics};
 use trine::time::Span;
 use trine::{EventLoop, Server, Service};
 
@@ -102,9 +102,9 @@ impl ServerFlags {
 
     /// Runs `server` with the service under the model that was asked for. Each thread that calls it
     /// makes its own, and its own state; so does the loop.
-    pub fn serve<V: Service<W>, W: 'static>(
+    pub fn serve<V: Service<W>, W: 'static, R: Reload<W>>(
         &self,
-        server: Server,
+        server: Server<R>,
         service: impl Fn() -> V + Send + Sync + 'static,
         state: impl Fn() -> W + Send + Sync + 'static,
     ) -> trine::Result<()> {
@@ -122,9 +122,9 @@ impl ServerFlags {
 
     /// Puts `server` with the service on a loop, under the model that was asked for; otherwise as
     /// [`serve`](ServerFlags::serve). Gives what tells its counters.
-    pub fn attach<V: Service<W>, W: 'static>(
+    pub fn attach<V: Service<W>, W: 'static, R: Reload<W>>(
         &self,
-        server: Server,
+        server: Server<R>,
         event_loop: &mut EventLoop<W>,
         service: impl Fn() -> V + Send + Sync + 'static,
         state: impl Fn() -> W + Send + Sync + 'static,
@@ -162,7 +162,23 @@ impl ServerFlags {
 
     /// The server with what was said.
     pub fn apply(&self, mut server: Server) -> Server {
-        let config = server.config_mut();
+        self.configure(server.config_mut());
+        if let Some(millis) = self.drain_timeout {
+            server = server.drain_timeout(Duration::from_millis(millis));
+        }
+        match self.max_connections {
+            Some(connections) => server.connections_max(connections),
+            None => server,
+        }
+    }
+
+    /// How many connections there may be, if that was said.
+    pub fn connections_max(&self) -> Option<usize> {
+        self.max_connections
+    }
+
+    /// The settings of a connection with what was said.
+    pub fn configure(&self, config: &mut Config) {
         let deadlines = &mut config.deadlines;
         let set = |span: &mut Span, millis: Option<u64>| {
             *span = millis.map_or(*span, Span::from_millis);
@@ -184,13 +200,6 @@ impl ServerFlags {
         limits.fields_max = self.field_limit.unwrap_or(limits.fields_max);
         limits.body_bytes_max = self.body_limit.unwrap_or(limits.body_bytes_max);
         limits.streamed_bytes_max = self.body_limit.unwrap_or(limits.streamed_bytes_max);
-        if let Some(millis) = self.drain_timeout {
-            server = server.drain_timeout(Duration::from_millis(millis));
-        }
-        match self.max_connections {
-            Some(connections) => server.connections_max(connections),
-            None => server,
-        }
     }
 }
 

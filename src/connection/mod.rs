@@ -304,16 +304,25 @@ impl Connection {
         }
     }
 
+    /// Whether it is between two messages, or before the first, and nothing of the next has come.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let begun = self.input.as_deref().is_some_and(Input::has_begun);
+        matches!(self.state, State::Idle { .. } | State::Head { .. }) && !begun
+    }
+
     /// Whether somebody has an exchange in hand; if not, nobody will be asked about it any more.
     #[must_use]
     pub fn is_streaming(&self) -> bool {
         matches!(self.state, State::Streaming(_))
     }
 
-    /// Whether all that was to be said is said and taken: cutting it now loses nothing.
+    /// Whether all that was to be said is said and taken: cutting it now loses nothing. So it is between
+    /// two messages in a drain, which would end it soon.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        matches!(self.state, State::Lingering { .. } | State::Closed { .. })
+        let is_over = matches!(self.state, State::Lingering { .. } | State::Closed { .. });
+        is_over || (self.quota == Quota::Draining && self.is_idle())
     }
 
     /// How many bytes of buffers it holds now, besides itself; none while idle.

@@ -37,6 +37,10 @@ const ABANDONED: Failure = Failure(Status::INTERNAL_SERVER_ERROR, CloseReason::A
 /// request and the connection it comes on are a round trip apart.
 const FIRST_WORDS: Span = Span::from_millis(250);
 
+/// How long it listens to one that is between two requests. A client that asks again as soon as it is
+/// answered has asked by then, and is told in the answer that it was the last.
+const LAST_WORDS: Span = Span::from_millis(75);
+
 /// What a state did: `None` when it became another one, which is to be polled.
 pub(super) type Polled = Option<Step>;
 
@@ -250,9 +254,10 @@ impl Connection {
                     until: turn.now.after(turn.config.deadlines.head),
                 });
             }
-            // Its answers may still be on their way, and a request of its may cross the close.
-            (State::Idle { .. }, _) if self.quota == Quota::Draining => {
-                return self.after_writing(Then::Linger(CloseReason::Drained), turn);
+            // A request of its may be on its way, and would cross our end of file.
+            (State::Idle { until }, _) if self.quota == Quota::Draining => {
+                let until = (*until).min(turn.now.after(LAST_WORDS));
+                self.state.change(State::Idle { until });
             }
             // It was just accepted, and its first request may be on its way.
             (State::Head { until }, _) if !begun && self.quota == Quota::Draining => {

@@ -33,9 +33,9 @@ use crate::time::Tick;
 ///                                                             └── written, nothing to await ───┘
 /// ```
 ///
-/// Accept begins in Head; a drain sends Idle to Lingering. Every state can end in Closed at once: by
-/// its deadline if there is no answer to give, by the client's end between messages, by a reset, or
-/// by force.
+/// Accept begins in Head; in a drain Idle ends in Writing, with nothing to write. Every state can end
+/// in Closed at once: by its deadline if there is no answer to give, by the client's end between
+/// messages, by a reset, or by force.
 ///
 /// Seen between calls, which may pass through a state without a stop, these are all the ways there
 /// are; `tests/connection_states.rs` takes each of them and finds no other.
@@ -43,7 +43,7 @@ use crate::time::Tick;
 /// | from | to |
 /// |---|---|
 /// | head | announced, ready, writing, closed |
-/// | idle | head, announced, ready, writing, lingering, closed |
+/// | idle | head, announced, ready, writing, closed |
 /// | announced | body, ready, writing, streaming |
 /// | ready | streaming, waiting, held, writing |
 /// | streaming | idle, writing, closed |

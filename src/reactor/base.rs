@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::demultiplexer::Watch;
+use super::error::Error;
 use super::kernel::Kernel;
 use super::metrics::Metrics;
 use super::signals::{Signal, SignalTable};
@@ -33,6 +34,8 @@ pub(super) struct Base {
     pub(super) phase: Phase,
     /// Whether `run` returns after this turn, whatever the phase.
     pub(super) is_stopping: bool,
+    /// What `run` returns when it ends.
+    pub(super) failure: Option<Error>,
     wall: WallSecond,
     /// The process that made the loop, and when to make sure again that we are it.
     process: u32,
@@ -78,6 +81,7 @@ impl Base {
             metrics: Metrics::default(),
             phase: Phase::Running,
             is_stopping: false,
+            failure: None,
             wall: WallSecond {
                 seconds: 0,
                 until_nanos: 0,

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::base::Phase;
 use super::core::Core;
-use super::error::InsertError;
+use super::error::{Error, InsertError};
 use super::local::Local;
 use super::metrics::Metrics;
 use super::source::{EventSource, Removed};
@@ -137,6 +137,13 @@ impl<S: 'static> Context<'_, S> {
         if self.is_draining() {
             self.core.base.phase = Phase::Forced;
         }
+    }
+
+    /// Drains as [`drain`](Context::drain) does, and ends [`run`](super::EventLoop::run) with `error`
+    /// even so: the program must not go on.
+    pub(crate) fn fail(&mut self, error: Error, grace: Duration) {
+        self.core.base.failure.get_or_insert(error);
+        self.drain(grace);
     }
 
     /// Whether the loop drains: begin nothing new.

@@ -14,7 +14,7 @@ use super::source::{Event, EventSource, Next, Readiness, Removed};
 use crate::slab::Token;
 
 /// The name of a source that panicked when it was asked for one.
-const NAMELESS: &str = "a source without a name";
+pub(super) const NAMELESS: &str = "a source without a name";
 
 /// How often the end of a drain removes what the last calls of the sources that it removed have
 /// inserted. A source that always leaves another behind would keep it for ever.

@@ -12,7 +12,7 @@
 //! flood in one cannot keep the others from running; what is over the budget has its turn next
 //! time, and the loop does not sleep while something is left.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use super::base::{Base, Phase};
@@ -307,10 +307,15 @@ impl<S: 'static> EventLoop<S> {
     /// Whether the run ends here. However it ends, a wish to stop has been fulfilled.
     fn is_over(&mut self, state: &mut S) -> Result<bool> {
         let over = self.judge(state);
-        if !matches!(over, Ok(false)) {
-            self.core.base.is_stopping = false;
+        if matches!(over, Ok(false)) {
+            return over;
         }
-        over
+        let base = &mut self.core.base;
+        base.is_stopping = false;
+        match base.failure.take() {
+            Some(failure) => Err(failure),
+            None => over,
+        }
     }
 
     fn judge(&mut self, state: &mut S) -> Result<bool> {
@@ -336,22 +341,38 @@ impl<S: 'static> EventLoop<S> {
     }
 
     fn cut_drain(&mut self, state: &mut S) -> Result<bool> {
-        let mut unfinished = 0;
+        let mut unfinished = BTreeMap::new();
         let why = |slot: &Slot<S>| match slot.is_settled() {
             Some(true) => Removed::Drained,
             other => {
-                unfinished += 1;
+                *unfinished.entry(slot.name()).or_default() += 1;
                 other.map_or(Removed::Panicked, |_| Removed::Forced)
             }
         };
         self.core.remove_all(why, state);
         self.core.base.phase = Phase::Running;
-        if unfinished == 0 {
+        if unfinished.is_empty() {
             return Ok(true);
         }
-        let what = format!("the drain: {unfinished} sources were unfinished");
-        Err(Error::new(ErrorKind::DrainForced, "complete", what))
+        Err(Error::new(
+            ErrorKind::DrainForced,
+            "complete",
+            describe(&unfinished),
+        ))
     }
+}
+
+/// Which sources were cut, by their names, and how many.
+fn describe(unfinished: &BTreeMap<&'static str, u64>) -> String {
+    let total: u64 = unfinished.values().sum();
+    let each = unfinished.iter();
+    let each: Vec<String> = each
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    format!(
+        "the drain: {total} sources were unfinished: {}",
+        each.join(", ")
+    )
 }
 
 impl<S> fmt::Debug for EventLoop<S> {

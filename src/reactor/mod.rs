@@ -71,6 +71,7 @@ mod signals;
 #[cfg(feature = "testing")]
 pub(crate) mod simulated;
 mod slot;
+mod socket_file;
 mod source;
 mod sources;
 mod stream;
@@ -109,4 +110,6 @@ pub(crate) use demultiplexer::{Demultiplexer, Registrar, Watch, events, translat
 pub(crate) use dispatch::discard;
 pub(crate) use gate::Gate;
 pub(crate) use listener::{Acceptor, Listener};
+pub(crate) use net::resolve;
+pub(crate) use socket_file::SocketFile;
 pub(crate) use waker::Remote;

@@ -33,6 +33,8 @@ pub(super) struct Driver<S, V> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counted {
     Served,
+    /// Served, and a message was under way when the drain began.
+    Finishing,
     /// Accepted only to be told that there is no room.
     Refused,
 }
@@ -319,15 +321,20 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     }
 
     /// Counts the end, and lets in whoever waits for room.
-    fn leave(self, cx: &mut Context<'_, S>) {
+    fn leave(mut self, cx: &mut Context<'_, S>) {
         if self.end.resets() {
             self.stream.abort_on_close();
+        }
+        if (self.end, self.counted) == (CloseReason::DrainedIdle, Counted::Finishing) {
+            self.end = CloseReason::Drained; // it was idle when it had finished, not before
         }
         let listener = cx.with(self.host, |host, cx| {
             host.report(Some(self.end), cx);
             host.metrics.count_close(self.end);
             host.refused -= usize::from(self.counted == Counted::Refused);
-            host.gate.leave()
+            let waiting = host.gate.leave();
+            host.report_drain();
+            waiting
         });
         if let Some(listener) = listener.flatten() {
             cx.resume(listener);

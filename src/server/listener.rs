@@ -63,4 +63,11 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
             }
         }
     }
+
+    fn closed(&mut self, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, _| {
+            host.is_listening = false;
+            host.report_drain();
+        });
+    }
 }

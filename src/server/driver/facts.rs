@@ -1,7 +1,7 @@
 //! What happens to a connection beside its socket becoming ready: its deadline, the drain, a wake-up,
 //! work left over.
 
-use super::Driver;
+use super::{Counted, Driver};
 use crate::connection::{Step, Turn};
 use crate::reactor::{Event, Readiness};
 use crate::service::Service;
@@ -65,6 +65,9 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             if let Some(step @ Step::Shutdown) = self.read_all(turn) {
                 return step; // comes once
             }
+        }
+        if self.counted == Counted::Served && !self.connection.is_idle() {
+            self.counted = Counted::Finishing;
         }
         self.connection.handle_drain();
         self.connection.poll(turn)
