@@ -68,6 +68,7 @@
 //! | datagrams, children, any descriptor, periodic and wall-clock timers | `reactor/{datagram,child,descriptor,schedule}.rs` |
 //! | closures as sources (`every`, `tcp`, `udp`, `signals`, ...) | `reactor/sources.rs` |
 //! | slow callbacks, counters | `reactor/watch.rs`, `reactor/metrics.rs` |
+//! | a loop that is stuck: the watchdog and what it reads | `reactor/watchdog.rs`, `reactor/heartbeat.rs`, `reactor/stall.rs` |
 //! | the timer wheel | `timer_wheel/` |
 //! | what is accepted and refused as HTTP, and the attacks | `http/mod.rs` |
 //! | percent-decoding; the types of the `http` crate | `http/percent.rs`, `http/types.rs` |
@@ -84,7 +85,7 @@
 //! | the same service on threads that may wait | `concurrency/half_sync_half_async.rs` |
 //! | what the models of threads are built from | `sync.rs`, run by `.ci/loom` |
 //! | mistakes on purpose, for the simulation to find | `planted.rs`, made by `.ci/sim` |
-//! | threads, and the pool of them | `concurrency/thread.rs`, `concurrency/worker_pool.rs` |
+//! | threads, and the pool of them | `thread.rs`, `concurrency/worker_pool.rs` |
 //! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
 //! | storage: queues, threads, order of a key, reopening | `storage/{unit,place,lane,pending,health}.rs` |
 //! | the memory store: what it weighs, what goes when it is full, time to live | `storage/memory/mod.rs` |
@@ -98,6 +99,8 @@
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");
 
 mod sync;
+
+mod thread;
 
 #[cfg(trine_planted)]
 #[doc(hidden)]

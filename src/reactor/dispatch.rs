@@ -38,7 +38,7 @@ impl<S: 'static> Core<S> {
         let mut cx = Context { core: self, token };
         // Asked for its name in here: a panic of that is the source's end like any other.
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            cx.core.watch.note(source.name());
+            cx.core.note(source.name(), token);
             source.handle(event, state, &mut cx)
         }));
         if self.base.metrics.is_sampling() {
@@ -66,6 +66,20 @@ impl<S: 'static> Core<S> {
             self.see_off(state);
         }
         next
+    }
+
+    /// Remembers who runs, for those who watch over the time it takes.
+    #[inline]
+    fn note(&mut self, name: &'static str, token: Token) {
+        self.watch.note(name);
+        self.beat(name, token);
+    }
+
+    #[inline]
+    fn beat(&mut self, name: &'static str, token: Token) {
+        if let Some(heart) = &mut self.heart {
+            heart.beat(name, token);
+        }
     }
 
     /// In a debug build: says once when a source waits for an edge that does not come, because it
@@ -144,6 +158,7 @@ impl<S: 'static> Core<S> {
             let result = catch_unwind(AssertUnwindSafe(|| {
                 // One that panics here has its last call all the same.
                 name = ask(|| source.name()).unwrap_or(NAMELESS);
+                cx.core.beat(name, token);
                 source.removed(why, state, &mut cx);
             }));
             if let Err(payload) = result {

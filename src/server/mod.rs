@@ -46,6 +46,7 @@ pub struct Server {
     config: Config,
     connections_max: usize,
     drain: Duration,
+    stall: Option<Duration>,
 }
 
 impl Server {
@@ -74,6 +75,7 @@ impl Server {
             config: Config::default(),
             connections_max: host::default_connections_max(),
             drain: Duration::from_secs(30),
+            stall: None,
         }
     }
 
@@ -112,6 +114,9 @@ impl Server {
     pub fn serve_with<S: 'static>(self, service: impl Service<S>, mut state: S) -> Result<()> {
         let mut event_loop = EventLoop::new()?;
         let grace = self.drain;
+        if let Some(limit) = self.stall {
+            event_loop.watch_stalls(limit, |_| {})?; // it is logged
+        }
         self.attach(&mut event_loop, service)?;
         event_loop.drain_on_signals([Signal::TERM, Signal::INT], grace)?;
         event_loop.run(&mut state)

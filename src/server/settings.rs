@@ -67,6 +67,15 @@ impl Server {
         self
     }
 
+    /// Has a thread report every callback that keeps the loop for longer than `limit`, while it does;
+    /// see [`EventLoop::watch_stalls`](crate::EventLoop::watch_stalls) (off). For
+    /// [`serve`](Server::serve) only, as the [drain timeout](Server::drain_timeout) is.
+    #[must_use]
+    pub fn watch_stalls(mut self, limit: Duration) -> Server {
+        self.stall = Some(limit);
+        self
+    }
+
     /// How many connections are served at once (half of the descriptor limit). Clients beyond
     /// them get 503, or wait in the kernel's queue.
     #[must_use]
