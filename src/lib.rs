@@ -80,6 +80,7 @@
 //! | sockets moved for a connection | `server/driver.rs`; deadlines, drain: `server/driver/facts.rs` |
 //! | what can be set about a server, and whether it makes sense | `server/settings.rs` |
 //! | the service called, panics caught | `server/unit.rs` |
+//! | the life of a connection: recorded, told | `server/recorder.rs`, `server/timeline.rs` |
 //! | vectors in the parser | `http/block.rs` |
 //! | the request queue | `concurrency/request_queue.rs` |
 //! | the same service on threads that may wait | `concurrency/half_sync_half_async.rs` |

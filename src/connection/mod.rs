@@ -41,6 +41,7 @@ mod pools;
 mod progress;
 mod reply;
 mod state;
+mod state_kind;
 mod streaming;
 mod turn;
 
@@ -62,6 +63,7 @@ pub(crate) use detached::Detached;
 pub use exchange::{Call, Flow, FlowError};
 pub use pools::Pools;
 pub use reply::{Answered, Called, Reply};
+pub use state_kind::StateKind;
 pub use streaming::Wanted;
 pub use turn::{Step, Turn};
 
@@ -315,7 +317,20 @@ impl Connection {
     /// The present state in a word, for metrics.
     #[must_use]
     pub fn state_name(&self) -> &'static str {
-        self.state.name()
+        self.state.kind().name()
+    }
+
+    /// The present state without its data.
+    #[inline]
+    #[must_use]
+    pub fn state_kind(&self) -> StateKind {
+        self.state.kind()
+    }
+
+    /// Why it ends, once that is certain: its last answer may not be written yet.
+    #[must_use]
+    pub fn ending(&self) -> Option<CloseReason> {
+        self.state.ending()
     }
 }
 

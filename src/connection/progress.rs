@@ -364,8 +364,8 @@ impl Connection {
 /// Reads on, unless this connection has read its share of this turn.
 #[inline]
 pub(super) fn read_within_budget(turn: &Turn<'_>) -> Step {
-    match turn.bytes_left {
-        0 => Step::Again,
-        _ => Step::Read,
+    match turn.bytes_read < turn.config.bytes_per_turn_max.max(1) {
+        true => Step::Read,
+        false => Step::Again,
     }
 }

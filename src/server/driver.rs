@@ -7,6 +7,8 @@ use std::fmt;
 use std::io;
 
 use super::host::Host;
+use super::recorder::Seen;
+use super::timeline::Happened;
 use super::unit::{InHand, Unit};
 use crate::connection::{Call, CloseReason, Connection, Flow, Reply, Step, Turn, Wake};
 use crate::http::Request;
@@ -85,6 +87,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             pools,
             date,
             metrics,
+            recorder,
             ..
         } = host;
         let mut turn = Turn::new(cx.now(), date.at(cx.unix_seconds()), config, pools);
@@ -93,14 +96,18 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             state,
             metrics,
         };
+        let mut written = 0;
         let step = match event {
             Event::Ready(readiness) => {
                 self.ready = self.ready.union(readiness);
                 self.connection.poll(&mut turn)
             }
-            event => self.handle_other(event, cx.is_draining(), &mut turn),
+            event => self.handle_other(event, cx.is_draining(), &mut turn, &mut written),
         };
-        let next = self.drive(step, &mut turn, &mut unit, cx);
+        let next = self.drive(step, &mut written, &mut turn, &mut unit, cx);
+        if let Some(recorder) = recorder {
+            recorder.note(cx.token(), cx.nanos(), self.seen(event, &turn, written));
+        }
         self.connection.handle_blocked(turn.pools);
         if self.exchange.is_some() {
             self.let_go_if_over(&mut unit);
@@ -122,11 +129,11 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     fn drive(
         &mut self,
         mut step: Step,
+        written: &mut usize,
         turn: &mut Turn<'_>,
         unit: &mut Unit<'_, S, V>,
         cx: &Context<'_, S>,
     ) -> Next {
-        let mut written = 0;
         if let Step::Read = step {
             let Some(next) = self.read(turn) else {
                 return self.rest();
@@ -138,10 +145,10 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
                 step = self.answer(turn, unit, cx);
             }
             if let Step::Write = step {
-                if written >= WRITE_PER_TURN {
+                if *written >= WRITE_PER_TURN {
                     return Next::Again; // what is left waits for the others
                 }
-                let Some(next) = self.write(turn, &mut written) else {
+                let Some(next) = self.write(turn, written) else {
                     return self.rest();
                 };
                 step = next;
@@ -151,7 +158,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             {
                 return self.rest();
             }
-            match self.go_on(step, &mut written, turn, unit, cx) {
+            match self.go_on(step, written, turn, unit, cx) {
                 Ok(()) => step = Step::Request,
                 Err(next) => return next,
             }
@@ -310,13 +317,30 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         self.connection.poll(turn)
     }
 
+    /// What came of an event, for the flight recorder.
+    #[inline]
+    fn seen(&self, event: Event, turn: &Turn<'_>, written: usize) -> Seen {
+        Seen {
+            event: Happened::of(event),
+            state: self.connection.state_kind(),
+            ending: self.connection.ending(),
+            answered: turn.failure(),
+            read: turn.bytes_read(),
+            written,
+            requests: turn.requests(),
+        }
+    }
+
     /// Counts the end, and lets in whoever waits for room.
     fn leave(self, cx: &mut Context<'_, S>) {
         if self.end.resets() {
             self.stream.abort_on_close();
         }
-        let listener = cx.with(self.host, |host, _| {
+        let listener = cx.with(self.host, |host, cx| {
             host.metrics.count_close(self.end);
+            if let Some(recorder) = &mut host.recorder {
+                recorder.close(cx.token(), cx.nanos(), self.end);
+            }
             host.refused -= usize::from(self.counted == Counted::Refused);
             host.gate.leave()
         });

@@ -4,6 +4,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::metrics::ServerMetrics;
+use super::recorder::Recorder;
+use super::timeline::Timeline;
 use crate::connection::{Config, Pools};
 use crate::http::DateCache;
 use crate::reactor::{Context, Gate, Local};
@@ -20,6 +22,8 @@ pub(super) struct Host<S, V> {
     /// Live connections that were accepted only to be refused.
     pub(super) refused: usize,
     pub(super) metrics: ServerMetrics,
+    /// What connections have been through, if that is wanted.
+    pub(super) recorder: Option<Box<Recorder>>,
     pub(super) of: PhantomData<fn(&mut S)>,
 }
 
@@ -37,6 +41,7 @@ impl<S, V> Host<S, V> {
             connections_max,
             refused: 0,
             metrics: ServerMetrics::new(),
+            recorder: None,
             of: PhantomData,
         }
     }
@@ -75,6 +80,26 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
         cx.with(self.host, |host, _| {
             host.metrics.with_connections(host.gate.live())
         })
+    }
+
+    /// The life of one connection so far, by its number: they are counted from 1 as they are
+    /// accepted. `None` without a [flight recorder](super::Server::flight_recorder), when the
+    /// connection ended long ago (the last 64 that ended are kept) or is not there yet, and inside the
+    /// server's own service. O(connections).
+    pub fn explain(&self, cx: &mut Context<'_, S>, connection: u64) -> Option<Timeline> {
+        let explained = cx.with(self.host, |host, _| {
+            host.recorder.as_ref()?.explain(connection)
+        });
+        explained.flatten()
+    }
+
+    /// The lives of all connections that there are, and of the last 64 that ended, by their numbers;
+    /// none where [`explain`](ServerHandle::explain) gives none.
+    pub fn timelines(&self, cx: &mut Context<'_, S>) -> Vec<Timeline> {
+        let all = cx.with(self.host, |host, _| {
+            host.recorder.as_ref().map(|recorder| recorder.timelines())
+        });
+        all.flatten().unwrap_or_default()
     }
 }
 

@@ -11,6 +11,17 @@ pub(super) struct HttpAcceptor<S, V> {
     host: Local<Host<S, V>>,
 }
 
+impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
+    /// The flight recorder, if there is one, learns of the connection that was just accepted.
+    fn begin_record(&self, token: Token, peer: Peer, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, cx| {
+            if let Some(recorder) = &mut host.recorder {
+                recorder.open(token, cx.nanos(), host.metrics.accepted, peer);
+            }
+        });
+    }
+}
+
 /// The listener source of a server.
 pub(super) fn listener<S: 'static, V: Service<S>>(
     socket: StreamListener,
@@ -47,11 +58,12 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
         let Some((connection, counted)) = connection else {
             return;
         };
-        if let Err(refused) =
-            cx.insert(Driver::new((stream, &peer), self.host, connection, counted))
-        {
-            tracing::warn!(target: "trine::http", error = %refused.error, "connection dropped");
-            refused.source.give_up(cx);
+        match cx.insert(Driver::new((stream, &peer), self.host, connection, counted)) {
+            Ok(token) => self.begin_record(token, peer, cx),
+            Err(refused) => {
+                tracing::warn!(target: "trine::http", error = %refused.error, "connection dropped");
+                refused.source.give_up(cx);
+            }
         }
     }
 }

@@ -19,10 +19,13 @@ mod driver;
 mod host;
 mod listener;
 mod metrics;
+mod recorder;
 mod settings;
+mod timeline;
 mod unit;
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
@@ -32,9 +35,11 @@ use crate::service::{Service, respond};
 use crate::{Request, Response};
 
 use host::Host;
+use recorder::Recorder;
 
 pub use host::ServerHandle;
 pub use metrics::ServerMetrics;
+pub use timeline::{Happened, Record, Timeline};
 
 /// A listening HTTP/1.1 server with its settings, not yet running.
 ///
@@ -47,6 +52,8 @@ pub struct Server {
     connections_max: usize,
     drain: Duration,
     stall: Option<Duration>,
+    /// Entries for each connection; 0 without a recorder.
+    recorder: usize,
 }
 
 impl Server {
@@ -76,6 +83,7 @@ impl Server {
             connections_max: host::default_connections_max(),
             drain: Duration::from_secs(30),
             stall: None,
+            recorder: 0,
         }
     }
 
@@ -138,7 +146,10 @@ impl Server {
     {
         self.check()?;
         let mut cx = sources.context();
-        let host = cx.share(Host::new(service, self.config, self.connections_max));
+        let mut host = Host::new(service, self.config, self.connections_max);
+        host.recorder =
+            NonZeroUsize::new(self.recorder).map(|entries| Box::new(Recorder::new(entries)));
+        let host = cx.share(host);
         match cx.insert(listener::listener(self.listener, host)) {
             Ok(_) => Ok(ServerHandle::new(host)),
             Err(error) => {

@@ -7,6 +7,9 @@ use crate::connection::{Config, Rate};
 use crate::reactor::{Error, ErrorKind, Result};
 use crate::time::Span;
 
+/// 2 MiB for each connection.
+const RECORDER_ENTRIES_MAX: usize = 65_536;
+
 impl Server {
     /// How long a request head may take as a whole, from accept or from its first byte (10 s).
     #[must_use]
@@ -76,6 +79,23 @@ impl Server {
         self
     }
 
+    /// Keeps a record of what each connection goes through: up to `entries` transitions with the bytes
+    /// read and written, the latest when there were more; 0 for none (the default).
+    ///
+    /// The life of a connection that ends badly is logged under the target `trine::http`: at `warn`
+    /// when the server is to blame (a panic, a service too late, forced), at `info` when the client is
+    /// (refused, too slow, reset in the middle). [`ServerHandle::explain`](super::ServerHandle::explain)
+    /// gives one as a [`Timeline`](super::Timeline).
+    ///
+    /// Costs 32 bytes an entry and some 150 for each connection, idle or not, and for the last 64 that
+    /// ended. What repeats (requests on a connection kept alive, a body that drips) takes one entry, so
+    /// 16 are many.
+    #[must_use]
+    pub fn flight_recorder(mut self, entries: usize) -> Server {
+        self.recorder = entries;
+        self
+    }
+
     /// How many connections are served at once (half of the descriptor limit). Clients beyond
     /// them get 503, or wait in the kernel's queue.
     #[must_use]
@@ -117,6 +137,12 @@ impl Server {
         ];
         if let Some((name, _)) = rows.iter().find(|(_, span)| *span == Span::ZERO) {
             let what = format!("a {name} of zero: it would cut every connection at once");
+            return Err(Error::new(ErrorKind::Invalid, "serve with", what));
+        }
+        if self.recorder > RECORDER_ENTRIES_MAX {
+            let what = format!(
+                "a flight recorder of more than {RECORDER_ENTRIES_MAX} entries a connection"
+            );
             return Err(Error::new(ErrorKind::Invalid, "serve with", what));
         }
         if self.connections_max == 0 {
