@@ -103,6 +103,8 @@ mod sync;
 
 mod thread;
 
+mod unwind;
+
 #[cfg(trine_planted)]
 #[doc(hidden)]
 pub mod planted;

@@ -39,8 +39,9 @@ use super::request_queue::{Bounds, Permit, RequestQueue};
 use super::worker_pool::WorkerPool;
 use crate::connection::Detached;
 use crate::http::{OwnedRequest, Request, Response, Status};
-use crate::reactor::{Error, Result, discard};
+use crate::reactor::{Error, Result};
 use crate::service::{Answered, Deferred, Exchange, Reply, Service};
+use crate::unwind::{discard, message};
 
 /// How many requests are asked whether they are still wanted for each one that is refused.
 const LOOKS_PER_REFUSAL: usize = 64;
@@ -278,7 +279,8 @@ impl Job {
 
 fn report(request: &Request<'_>, payload: Box<dyn Any + Send>) {
     let path: String = request.path().chars().take(LOGGED_MAX).collect();
-    tracing::error!(target: "trine::workers", method = request.method_name(), path, "service panicked");
+    let (method, message) = (request.method_name(), message(&*payload));
+    tracing::error!(target: "trine::workers", method, path, message, "service panicked");
     discard(payload);
 }
 

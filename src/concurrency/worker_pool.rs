@@ -25,8 +25,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::request_queue::RequestQueue;
-use crate::reactor::discard;
 use crate::thread::start_thread;
+use crate::unwind::{discard, message};
 
 /// Between two workers that could not be made.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -176,6 +176,7 @@ enum Life {
 }
 
 fn report(payload: Box<dyn Any + Send>) {
-    tracing::error!(target: "trine::workers", "worker panicked, another takes its place");
+    let message = message(&*payload);
+    tracing::error!(target: "trine::workers", message, "worker panicked, another takes its place");
     discard(payload);
 }

@@ -14,11 +14,12 @@ use super::pools::Pools;
 use super::reply::{LARGE, Reply};
 use super::state::{State, Then};
 use super::turn::{Step, Turn};
-use super::{Connection, Failure, Peer, Quota, UNANSWERED};
+use super::{Connection, Failure, PANICKED, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
 use crate::http::{self, Framing, Method, ParseError, Progress, ResponseContext, Status, Version};
 use crate::sync::Arc;
 use crate::time::{Span, Tick};
+use crate::unwind::dropped;
 
 /// For answers to what is not, or not yet, a whole request.
 pub(super) const NO_REQUEST: ResponseContext = ResponseContext {
@@ -312,7 +313,14 @@ impl Connection {
         if crate::planted::has(crate::planted::Bug::AnsweredTwice) {
             let _ = http::encode_beginning(&response, context, turn.date, output, LARGE);
         }
-        match http::encode_beginning(&response, context, turn.date, output, LARGE) {
+        let mark = output.len();
+        let rest = http::encode_beginning(&response, context, turn.date, output, LARGE);
+        // Its body may be in memory of the service's own, which has its own way of being dropped.
+        if !dropped(response) {
+            output.truncate(mark);
+            return self.fail(PANICKED, context, turn);
+        }
+        match rest {
             None => self.answered(context, turn),
             Some(content) => self.supply_from(content, turn.now, context, turn),
         }

@@ -12,6 +12,7 @@ use super::core::Core;
 use super::slot::{Leaving, Slot};
 use super::source::{Event, EventSource, Next, Readiness, Removed};
 use crate::slab::Token;
+use crate::unwind::{discard, message};
 
 /// The name of a source that panicked when it was asked for one.
 const NAMELESS: &str = "a source without a name";
@@ -209,15 +210,7 @@ fn is_readable(event: Event) -> bool {
 }
 
 fn report_panic(source: &'static str, what: &'static str, payload: Box<dyn Any + Send>) {
-    let text = payload.downcast_ref::<&'static str>().copied();
-    let message = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = message(&*payload);
     tracing::error!(target: "trine::loop", source, message, "{what}");
     discard(payload);
-}
-
-/// Drops what a panic carried, even if that panics in turn.
-pub(crate) fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(second);
-    }
 }

@@ -108,6 +108,5 @@ pub use stream::{Link, StreamEnd, StreamHandler, StreamOptions, write_to};
 pub use waker::Waker;
 
 pub(crate) use clock::{monotonic_nanos, wall};
-pub(crate) use dispatch::discard;
 pub(crate) use gate::Gate;
 pub(crate) use listener::{Acceptor, Listener};

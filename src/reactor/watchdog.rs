@@ -23,11 +23,11 @@ use std::{convert::Infallible, io, mem};
 use tracing::Dispatch;
 
 use super::clock::monotonic_nanos;
-use super::dispatch::discard;
 use super::heartbeat::{Heartbeat, RESTING};
 use super::stall::{Doing, Stall};
 use crate::sync::Arc;
 use crate::thread::start_thread;
+use crate::unwind::discard;
 
 /// Looks in the time that a callback may take: so a stall is noticed after 1 to 1.5 times the limit.
 const LOOKS_PER_LIMIT: u32 = 4;

@@ -5,6 +5,7 @@ mod facts;
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::host::Host;
 use super::recorder::Seen;
@@ -368,14 +369,27 @@ impl<S: 'static, V: Service<S>> EventSource<S> for Driver<S, V> {
             .unwrap_or(Next::Close)
     }
 
-    fn removed(mut self: Box<Self>, why: Removed, _state: &mut S, cx: &mut Context<'_, S>) {
-        if !matches!(why, Removed::Closed | Removed::Panicked) {
-            let reason = cx.with(self.host, |host, _| {
-                self.connection.handle_abort(&mut host.pools)
+    fn removed(mut self: Box<Self>, why: Removed, state: &mut S, cx: &mut Context<'_, S>) {
+        let let_go = AssertUnwindSafe(|| {
+            cx.with(self.host, |host, _| {
+                if !matches!(why, Removed::Closed | Removed::Panicked) {
+                    self.end = self.connection.handle_abort(&mut host.pools);
+                }
+                let (service, metrics) = (&mut host.service, &mut host.metrics);
+                let mut unit = Unit {
+                    service,
+                    state,
+                    metrics,
+                };
+                unit.let_go(&mut self.exchange);
             });
-            self.end = reason.unwrap_or(CloseReason::Forced);
-        }
+        });
+        // Whatever the service's values do when they are dropped, the connection leaves.
+        let result = catch_unwind(let_go);
         self.leave(cx);
+        if let Err(payload) = result {
+            resume_unwind(payload);
+        }
     }
 
     /// One that only lingers has said its last word.
