@@ -1,9 +1,9 @@
 //! The flight recorder: whole lives of connections, word for word, in virtual time.
 #![cfg(feature = "testing")]
 
+use std::cell::RefCell;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tracing::field::{Field, Visit};
@@ -340,14 +340,21 @@ fn a_recorder_that_would_fill_the_memory_is_refused() {
     assert!(error.to_string().contains("flight recorder"), "{error}");
 }
 
-/// The logged ends of connections: level, and the life in one line.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    /// What was logged on this thread about ends of connections: level, and the life.
+    static LOGGED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
 
-impl Visit for Log {
+/// For all threads, as subscribers that come and go change what is enabled for others.
+struct Log;
+
+struct Lives(tracing::Level);
+
+impl Visit for Lives {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "life" {
-            self.0.lock().unwrap().push(format!("{value:?}"));
+            let line = format!("{}: {value:?}", self.0);
+            LOGGED.with_borrow_mut(|logged| logged.push(line));
         }
     }
 }
@@ -367,19 +374,14 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 
     fn event(&self, event: &tracing::Event<'_>) {
-        let (before, mut log) = (self.0.lock().unwrap().len(), self.clone());
-        event.record(&mut log);
-        if let Some(life) = self.0.lock().unwrap().get_mut(before) {
-            life.insert_str(0, &format!("{}: ", event.metadata().level()));
-        }
+        event.record(&mut Lives(*event.metadata().level()));
     }
 }
 
 fn logged(f: impl FnOnce(&mut Recorded)) -> Vec<String> {
-    let log = Log::default();
-    tracing::subscriber::with_default(log.clone(), || f(&mut recorded(|server| server)));
-    let mut lines = log.0.lock().unwrap();
-    std::mem::take(&mut lines)
+    let _ = tracing::subscriber::set_global_default(Log); // another test may have been quicker
+    f(&mut recorded(|server| server));
+    LOGGED.take()
 }
 
 #[test]

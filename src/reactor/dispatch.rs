@@ -78,6 +78,15 @@ impl<S: 'static> Core<S> {
 
     #[inline]
     fn beat(&mut self, name: &'static str, token: Token) {
+        if self.heart.is_some() {
+            self.beat_for_watchdog(name, token);
+        }
+    }
+
+    /// Apart, so that a loop without a watchdog is not longer for it.
+    #[cold]
+    #[inline(never)]
+    fn beat_for_watchdog(&mut self, name: &'static str, token: Token) {
         if let Some(heart) = &mut self.heart {
             heart.beat(name, token);
         }

@@ -2,14 +2,13 @@
 //! between the machine and the service. Makes no decision of its own.
 
 mod facts;
+mod record;
 
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::host::Host;
-use super::recorder::Seen;
-use super::timeline::Happened;
 use super::unit::{InHand, Unit};
 use crate::connection::{Call, CloseReason, Connection, Flow, Reply, Step, Turn, Wake};
 use crate::http::Request;
@@ -107,7 +106,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         };
         let next = self.drive(step, &mut written, &mut turn, &mut unit, cx);
         if let Some(recorder) = recorder {
-            recorder.note(cx.token(), cx.nanos(), self.seen(event, &turn, written));
+            self.record(recorder, event, &turn, written, cx);
         }
         self.connection.handle_blocked(turn.pools);
         if self.exchange.is_some() {
@@ -316,20 +315,6 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     fn reset(&mut self, turn: &mut Turn<'_>) -> Step {
         self.connection.handle_reset(turn.pools);
         self.connection.poll(turn)
-    }
-
-    /// What came of an event, for the flight recorder.
-    #[inline]
-    fn seen(&self, event: Event, turn: &Turn<'_>, written: usize) -> Seen {
-        Seen {
-            event: Happened::of(event),
-            state: self.connection.state_kind(),
-            ending: self.connection.ending(),
-            answered: turn.failure(),
-            read: turn.bytes_read(),
-            written,
-            requests: turn.requests(),
-        }
     }
 
     /// Counts the end, and lets in whoever waits for room.

@@ -23,7 +23,7 @@ pub(super) struct Host<S, V> {
     pub(super) refused: usize,
     pub(super) metrics: ServerMetrics,
     /// What connections have been through, if that is wanted.
-    pub(super) recorder: Option<Box<Recorder>>,
+    pub(super) recorder: Option<Recorder>,
     pub(super) of: PhantomData<fn(&mut S)>,
 }
 

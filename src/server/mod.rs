@@ -147,8 +147,7 @@ impl Server {
         self.check()?;
         let mut cx = sources.context();
         let mut host = Host::new(service, self.config, self.connections_max);
-        host.recorder =
-            NonZeroUsize::new(self.recorder).map(|entries| Box::new(Recorder::new(entries)));
+        host.recorder = NonZeroUsize::new(self.recorder).map(Recorder::new);
         let host = cx.share(host);
         match cx.insert(listener::listener(self.listener, host)) {
             Ok(_) => Ok(ServerHandle::new(host)),

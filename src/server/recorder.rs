@@ -37,7 +37,16 @@ pub(super) struct Recorder {
     ended: VecDeque<Box<Life>>,
 }
 
-/// What one visit of the loop to a connection did.
+/// What one visit of the loop to a connection moved, and when.
+#[derive(Clone, Copy)]
+pub(super) struct Moved {
+    pub nanos: u64,
+    pub read: usize,
+    pub written: usize,
+    pub requests: u32,
+}
+
+/// What one visit of the loop to a connection was for, and what became of that.
 #[derive(Clone, Copy)]
 pub(super) struct Seen {
     pub event: Happened,
@@ -46,21 +55,20 @@ pub(super) struct Seen {
     pub ending: Option<CloseReason>,
     /// By the server itself.
     pub answered: Option<Status>,
-    pub read: usize,
-    pub written: usize,
-    pub requests: u32,
 }
 
-impl Seen {
-    /// Whether nothing was moved: the loop came for nothing, unless the state is another.
-    fn is_empty(self) -> bool {
-        self.read + self.written == 0 && self.requests == 0 && self.answered.is_none()
+impl Moved {
+    /// Whether the loop came for nothing, unless the state is another.
+    fn is_nothing(self) -> bool {
+        self.read + self.written == 0 && self.requests == 0
     }
 }
 
 /// What one connection has been through.
 #[derive(Debug)]
 struct Life {
+    /// What is being added to. Here, as most visits are like the last one and touch nothing else.
+    latest: Entry,
     token: Token,
     number: u64,
     peer: Peer,
@@ -68,22 +76,21 @@ struct Life {
     accepted: u64,
     /// When and why it ended.
     end: Option<(u64, CloseReason)>,
-    entries: Box<[Entry]>,
-    /// The place of the latest entry.
-    latest: usize,
-    /// How many there were.
+    /// The entries before the latest, oldest first.
+    before: VecDeque<Entry>,
+    /// How many entries there were.
     noted: u64,
 }
 
-/// A visit, or several that were alike. 32 bytes; counts stop at the most they can hold.
+/// A visit, or several that were alike. 40 bytes.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     /// The time of the first visit, in nanoseconds.
     first: u64,
     last: u64,
-    read: u32,
-    written: u32,
-    requests: u16,
+    read: u64,
+    written: u64,
+    requests: u32,
     /// 0 for none.
     answered: u16,
     kind: Kind,
@@ -96,6 +103,13 @@ struct Kind {
     state: StateKind,
     ending: Option<CloseReason>,
 }
+
+/// Requests that came and were answered at once.
+const ORDINARY: Kind = Kind {
+    event: Happened::Ready,
+    state: StateKind::Idle,
+    ending: None,
+};
 
 const NOTHING: Entry = Entry {
     first: 0,
@@ -122,12 +136,23 @@ impl Recorder {
 
     /// The connection `token`, the `number`th, was accepted.
     pub(super) fn open(&mut self, token: Token, nanos: u64, number: u64, peer: Peer) {
-        let entries = match self.ended.len() >= ENDED_MAX {
-            true => self.ended.pop_front().map(|life| life.entries),
+        let before = match self.ended.len() >= ENDED_MAX {
+            true => self.ended.pop_front().map(|life| life.before),
             false => None,
         };
-        let entries = entries.unwrap_or_else(|| vec![NOTHING; self.entries.get()].into());
-        let life = Box::new(Life::new(token, (number, peer), nanos, entries));
+        let room = self.entries.get() - 1;
+        let mut before = before.unwrap_or_else(|| VecDeque::with_capacity(room));
+        before.clear();
+        let life = Box::new(Life {
+            latest: NOTHING,
+            token,
+            number,
+            peer,
+            accepted: nanos,
+            end: None,
+            before,
+            noted: 0,
+        });
         let place = token.index() as usize;
         if self.lives.len() <= place {
             self.lives.resize_with(place + 1, || None);
@@ -145,11 +170,23 @@ impl Recorder {
         self.ended.push_back(life);
     }
 
-    /// The loop has visited the connection.
+    /// The loop has visited the connection for its socket, and left it idle. False when that is not
+    /// what it did the last time, and is to be [noted](Recorder::note).
     #[inline]
-    pub(super) fn note(&mut self, token: Token, nanos: u64, seen: Seen) {
+    pub(super) fn repeat(&mut self, token: Token, moved: Moved) -> bool {
+        match self.lives.get_mut(token.index() as usize) {
+            Some(Some(life)) if life.latest.kind == ORDINARY => {
+                life.latest.add(moved);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The loop has visited the connection.
+    pub(super) fn note(&mut self, token: Token, moved: Moved, seen: Seen) {
         if let Some(Some(life)) = self.lives.get_mut(token.index() as usize) {
-            life.note(nanos, seen);
+            life.note(moved, seen, self.entries.get() - 1);
         }
     }
 
@@ -183,69 +220,48 @@ impl Recorder {
 }
 
 impl Life {
-    fn new(
-        token: Token,
-        (number, peer): (u64, Peer),
-        accepted: u64,
-        entries: Box<[Entry]>,
-    ) -> Life {
-        Life {
-            token,
-            number,
-            peer,
-            accepted,
-            end: None,
-            entries,
-            latest: 0,
-            noted: 0,
-        }
-    }
-
-    #[inline]
-    fn note(&mut self, nanos: u64, seen: Seen) {
+    fn note(&mut self, moved: Moved, seen: Seen, room: usize) {
         let kind = Kind {
             event: seen.event,
             state: seen.state,
             ending: seen.ending,
         };
-        let latest = &mut self.entries[self.latest];
-        if latest.kind == kind && seen.answered.is_none() {
-            return latest.add(nanos, seen);
+        if self.latest.kind == kind && seen.answered.is_none() {
+            return self.latest.add(moved);
         }
-        self.push(nanos, kind, seen);
+        let present = match self.noted {
+            0 => (StateKind::Head, None),
+            _ => (self.latest.kind.state, self.latest.kind.ending),
+        };
+        let is_same = present == (kind.state, kind.ending) && seen.answered.is_none();
+        if !is_same || !moved.is_nothing() {
+            self.push(moved, kind, seen.answered, room);
+        }
     }
 
-    #[inline(never)]
-    fn push(&mut self, nanos: u64, kind: Kind, seen: Seen) {
-        let before = self.entries[self.latest].kind;
-        let is_first = self.noted == 0;
-        let is_same = match is_first {
-            true => kind.state == StateKind::Head && kind.ending.is_none(),
-            false => (kind.state, kind.ending) == (before.state, before.ending),
-        };
-        if is_same && seen.is_empty() {
-            return;
-        }
-        if !is_first {
-            self.latest = (self.latest + 1) % self.entries.len();
+    fn push(&mut self, moved: Moved, kind: Kind, answered: Option<Status>, room: usize) {
+        if self.noted > 0 {
+            if self.before.len() >= room {
+                self.before.pop_front();
+            }
+            if room > 0 {
+                self.before.push_back(self.latest);
+            }
         }
         self.noted += 1;
-        let entry = &mut self.entries[self.latest];
-        *entry = Entry {
-            first: nanos,
+        self.latest = Entry {
+            first: moved.nanos,
             kind,
-            answered: seen.answered.map_or(0, Status::code),
+            answered: answered.map_or(0, Status::code),
             ..NOTHING
         };
-        entry.add(nanos, seen);
+        self.latest.add(moved);
     }
 
     /// From the oldest entry that is left to the latest.
     fn kept(&self) -> impl Iterator<Item = &Entry> {
-        let len = self.entries.len();
-        let kept = usize::try_from(self.noted).map_or(len, |noted| noted.min(len));
-        let oldest = self.latest + len + 1 - kept;
-        (oldest..oldest + kept).map(move |place| &self.entries[place % len])
+        let latest = Some(&self.latest).filter(|_| self.noted > 0);
+        self.before.iter().chain(latest)
     }
 
     fn timeline(&self) -> Timeline {
@@ -305,13 +321,9 @@ impl Life {
 
     /// Whether there was an exchange under way before the visit in which it ended.
     fn was_busy(&self) -> bool {
-        let kept: Vec<&Entry> = self.kept().collect();
-        let (latest, before) = match kept[..] {
-            [.., before, latest] => (latest, before.kind.state),
-            [latest] => (latest, StateKind::Head),
-            [] => return false,
-        };
-        latest.requests > 0 || !matches!(before, StateKind::Idle | StateKind::Head)
+        let state = self.before.back().map(|entry| entry.kind.state);
+        let is_between = matches!(state, None | Some(StateKind::Idle | StateKind::Head));
+        self.latest.requests > 0 || !is_between
     }
 }
 
@@ -326,13 +338,11 @@ enum Blame {
 
 impl Entry {
     #[inline]
-    fn add(&mut self, nanos: u64, seen: Seen) {
-        let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        self.last = nanos;
-        self.read = self.read.saturating_add(count(seen.read));
-        self.written = self.written.saturating_add(count(seen.written));
-        let requests = u16::try_from(seen.requests).unwrap_or(u16::MAX);
-        self.requests = self.requests.saturating_add(requests);
+    fn add(&mut self, moved: Moved) {
+        self.last = moved.nanos;
+        self.read += moved.read as u64;
+        self.written += moved.written as u64;
+        self.requests = self.requests.saturating_add(moved.requests);
     }
 
     fn record(&self, accepted: u64) -> Record {

@@ -36,8 +36,7 @@ pub struct Timeline {
     pub end: Option<(Duration, CloseReason)>,
 }
 
-/// What the loop did for a connection in one visit, or in several in a row that were alike. Counts stop
-/// at the most that fits.
+/// What the loop did for a connection in one visit, or in several in a row that were alike.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Record {
@@ -48,13 +47,13 @@ pub struct Record {
     /// What the loop came for.
     pub event: Happened,
     /// Bytes read from the client.
-    pub read: u32,
+    pub read: u64,
     /// Requests given to the service.
-    pub requests: u16,
+    pub requests: u32,
     /// What the server itself answered: the last answer on this connection.
     pub answered: Option<Status>,
     /// Bytes that the kernel took for the client.
-    pub written: u32,
+    pub written: u64,
     /// The state of the connection afterwards.
     pub state: StateKind,
     /// Why it ends, once that is certain.
@@ -170,7 +169,7 @@ impl fmt::Display for Millis {
 }
 
 /// A number of things.
-struct Count(u32, &'static str);
+struct Count(u64, &'static str);
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
