@@ -39,6 +39,8 @@
 //! - bytes that came in time win over a deadline of the same turn;
 //! - one source's error or panic is that source's end, not the loop's;
 //! - no source, class of sources or flood of one kind of event starves the others;
+//! - a callback that keeps all others waiting is reported by name, and on demand
+//!   ([`EventLoop::watch_stalls`]) while it does;
 //! - a loop with nothing to do sleeps: no periodic wake-up, no polling;
 //! - nothing is allocated per event, and no system call is made but the wait and the sources' own.
 

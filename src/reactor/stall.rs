@@ -123,7 +123,10 @@ const NAMES: &[(libc::c_long, &str)] = &[
 ];
 
 fn name_of(number: i64) -> Option<&'static str> {
-    let found = NAMES.iter().find(|(known, _)| i64::from(*known) == number);
+    // The width of the numbers differs by architecture.
+    let found = NAMES
+        .iter()
+        .find(|(known, _)| i128::from(*known) == i128::from(number));
     found.map(|(_, name)| *name)
 }
 

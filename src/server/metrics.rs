@@ -11,7 +11,8 @@ pub struct ServerMetrics {
     pub accepted: u64,
     /// Requests given to the service.
     pub requests: u64,
-    /// Calls of the service that panicked.
+    /// Calls of the service and of its exchanges that panicked, and exchanges that did so when they were
+    /// dropped.
     pub panics: u64,
     closed: [u64; CloseReason::ALL.len()],
 }

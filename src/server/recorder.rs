@@ -363,3 +363,19 @@ impl Entry {
 fn since(accepted: u64, nanos: u64) -> Duration {
     Duration::from_nanos(nanos.saturating_sub(accepted))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_is_as_small_as_is_said() {
+        let (entry, life, pointers) = (
+            size_of::<Entry>(),
+            size_of::<Life>(),
+            2 * size_of::<usize>(),
+        );
+        assert_eq!(entry, 40);
+        assert!(life - entry + pointers <= 200, "{life}");
+    }
+}
