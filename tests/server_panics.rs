@@ -20,7 +20,7 @@ use trine::storage::{
     self, Condition, Durability, Operation, StorageUnit, Submission, UnitOptions,
 };
 use trine::{EventLoop, Response, Server, Sources};
-use workers::{options, works};
+use workers::works;
 
 /// Panics when it is dropped.
 struct Bomb;
@@ -234,7 +234,7 @@ fn quietly() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if info.payload_as_str() != Some("asked to") {
+            if info.payload().downcast_ref() != Some(&"asked to") {
                 before(info);
             }
         }));
