@@ -314,6 +314,20 @@ fn the_last_64_that_ended_are_kept_and_those_before_are_not() {
 }
 
 #[test]
+fn no_more_than_64_are_kept_when_hundreds_end_together() {
+    let mut server = recorded(|server| server);
+    let clients: Vec<Client> = (0..200).map(|_| server.asks(GET)).collect();
+    drop(clients);
+    server.sim.settle();
+    let handle = server.handle;
+    let all = server
+        .sim
+        .with(|events, ()| handle.timelines(&mut events.context()));
+    assert_eq!(all.len(), 64);
+    assert!(all.iter().all(|life| life.end.is_some()));
+}
+
+#[test]
 fn a_life_begins_anew_in_a_slot_that_is_used_again() {
     let mut server = recorded(|server| server);
     drop(server.asks(&GET[..5]));
