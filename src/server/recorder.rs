@@ -82,7 +82,7 @@ struct Life {
     noted: u64,
 }
 
-/// A visit, or several that were alike. 40 bytes.
+/// A visit, or several that were alike. 48 bytes.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     /// The time of the first visit, in nanoseconds.
@@ -375,7 +375,7 @@ mod tests {
             size_of::<Life>(),
             2 * size_of::<usize>(),
         );
-        assert_eq!(entry, 40);
+        assert_eq!(entry, 48);
         assert!(life - entry + pointers <= 200, "{life}");
     }
 }

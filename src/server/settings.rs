@@ -7,7 +7,7 @@ use crate::connection::{Config, Rate};
 use crate::reactor::{Error, ErrorKind, Result};
 use crate::time::Span;
 
-/// 2.5 MiB for each connection.
+/// 3 MiB for each connection.
 const RECORDER_ENTRIES_MAX: usize = 65_536;
 
 impl Server {
@@ -87,7 +87,7 @@ impl Server {
     /// (refused, too slow, reset in the middle). [`ServerHandle::explain`](super::ServerHandle::explain)
     /// gives one as a [`Timeline`](super::Timeline).
     ///
-    /// Costs 40 bytes an entry and some 200 for each connection, idle or not, and for the last 64 that
+    /// Costs 48 bytes an entry and some 200 for each connection, idle or not, and for the last 64 that
     /// ended. What repeats (requests on a connection kept alive, a body that drips) takes one entry, so
     /// 16 are many.
     #[must_use]
