@@ -69,6 +69,7 @@
 //! | datagrams, children, any descriptor, periodic and wall-clock timers | `reactor/{datagram,child,descriptor,schedule,wall_alarm}.rs` |
 //! | closures as sources (`every`, `tcp`, `udp`, `signals`, ...) | `reactor/sources.rs` |
 //! | slow callbacks, counters | `reactor/watch.rs`, `reactor/metrics.rs` |
+//! | a loop that is stuck: the watchdog and what it reads | `reactor/watchdog.rs`, `reactor/heartbeat.rs`, `reactor/stall.rs` |
 //! | the timer wheel | `timer_wheel/` |
 //! | what is accepted and refused as HTTP, and the attacks | `http/mod.rs` |
 //! | percent-decoding; the types of the `http` crate | `http/percent.rs`, `http/types.rs` |
@@ -85,12 +86,13 @@
 //! | how each exchange went: noted, told, as a line of a log | `connection/journal.rs`, `server/{observer,served,access_line}.rs` |
 //! | what can be set about a server, and whether it makes sense | `server/settings.rs` |
 //! | the service called, panics caught | `server/unit.rs` |
+//! | the life of a connection: recorded, told | `server/recorder.rs`, `server/timeline.rs` |
 //! | vectors in the parser | `http/block.rs` |
 //! | the request queue | `concurrency/request_queue.rs` |
 //! | the same service on threads that may wait | `concurrency/half_sync_half_async.rs` |
 //! | what the models of threads are built from | `sync.rs`, run by `.ci/loom` |
 //! | mistakes on purpose, for the simulation to find | `planted.rs`, made by `.ci/sim` |
-//! | threads, step by step, and the pool of them | `concurrency/thread.rs`, `concurrency/worker_pool.rs` |
+//! | threads; what they do, step by step; the pool of them | `thread.rs`, `concurrency/steps.rs`, `concurrency/worker_pool.rs` |
 //! | the threads of a simulated machine | `concurrency/crew.rs` |
 //! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
 //! | storage: queues, threads, order of a key, reopening | `storage/{unit,place,lane,pending,health}.rs` |
@@ -105,6 +107,10 @@
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");
 
 mod sync;
+
+mod thread;
+
+mod unwind;
 
 #[cfg(trine_planted)]
 #[doc(hidden)]

@@ -203,10 +203,7 @@ const PRIVILEGES: [Privilege; 5] = [
             "thread::{Builder",
             "thread::scope",
         ],
-        files: &[
-            "src/concurrency/thread.rs",
-            "src/storage/conformance/histories.rs",
-        ],
+        files: &["src/thread.rs", "src/storage/conformance/histories.rs"],
     },
     Privilege {
         what: "start a process",

@@ -28,6 +28,8 @@ pub struct ServerFlags {
     model: Option<Model>,
     workers: Option<usize>,
     queue: Option<usize>,
+    flight_recorder: Option<usize>,
+    watch_stalls: Option<u64>,
 }
 
 /// What a server counts.
@@ -65,7 +67,9 @@ impl ServerFlags {
   --model MODEL         who calls the service: single, the loop (default), or half-sync, worker
                         threads that may block (default with --workers or --queue)
   --workers N           worker threads (default 8)
-  --queue N             requests that wait for a worker; more are answered 503 (default 1024)";
+  --queue N             requests that wait for a worker; more are answered 503 (default 1024)
+  --flight-recorder N   log the life of each connection that ends badly, its last N records
+  --watch-stalls MS     log what keeps the loop for longer, while it does";
 
     /// Takes the value of `--name`, if it is one of these flags.
     pub fn take(&mut self, name: &str, from: &mut lexopt::Parser) -> Result<bool, lexopt::Error> {
@@ -84,6 +88,8 @@ impl ServerFlags {
             "model" => self.model = Some(model(from)?),
             "workers" => self.workers = positive(name, from)?,
             "queue" => self.queue = positive(name, from)?,
+            "flight-recorder" => self.flight_recorder = positive(name, from)?,
+            "watch-stalls" => self.watch_stalls = positive(name, from)?,
             _ => return Ok(false),
         }
         match (self.model, self.workers.or(self.queue)) {
@@ -129,6 +135,9 @@ impl ServerFlags {
         service: impl Fn() -> V + Send + Sync + 'static,
         state: impl Fn() -> W + Send + Sync + 'static,
     ) -> trine::Result<Count<W>> {
+        if let Some(millis) = self.watch_stalls {
+            event_loop.watch_stalls(Duration::from_millis(millis), |_| {})?; // it is logged
+        }
         Ok(match self.model() {
             Model::Single => {
                 let handle = server.attach(event_loop, service())?;
@@ -166,6 +175,14 @@ impl ServerFlags {
         if let Some(millis) = self.drain_timeout {
             server = server.drain_timeout(Duration::from_millis(millis));
         }
+        if self.flight_recorder.is_some() || self.watch_stalls.is_some() {
+            let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+            log.init();
+        }
+        if let Some(millis) = self.watch_stalls {
+            server = server.watch_stalls(Duration::from_millis(millis));
+        }
+        server = server.flight_recorder(self.flight_recorder.unwrap_or(0));
         match self.max_connections {
             Some(connections) => server.connections_max(connections),
             None => server,

@@ -17,7 +17,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::thread::{Step, Steps};
+use super::steps::{Step, Steps};
 use crate::reactor::simulated::{Dice, Network};
 
 /// How long one that lets others run is not looked at, in nanoseconds.

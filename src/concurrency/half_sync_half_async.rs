@@ -36,12 +36,13 @@ use std::time::Duration;
 
 use super::metrics::{WorkerMeter, WorkerMetrics, count};
 use super::request_queue::{Bounds, Permit, RequestQueue};
-use super::thread::Threads;
+use super::steps::Threads;
 use super::worker_pool::{Worker, WorkerPool};
 use crate::connection::Detached;
 use crate::http::{OwnedRequest, Request, Response, Status};
-use crate::reactor::{Error, Result, discard};
+use crate::reactor::{Error, Result};
 use crate::service::{Answered, Deferred, Exchange, Reply, Service};
+use crate::unwind::{discard, message};
 
 /// How many requests are asked whether they are still wanted for each one that is refused.
 const LOOKS_PER_REFUSAL: usize = 64;
@@ -348,7 +349,8 @@ impl<V: Service<W>, W: 'static> Worker<Job> for Caller<V, W> {
 
 fn report(request: &Request<'_>, payload: Box<dyn Any + Send>) {
     let path: String = request.path().chars().take(LOGGED_MAX).collect();
-    tracing::error!(target: "trine::workers", method = request.method_name(), path, "service panicked");
+    let (method, message) = (request.method_name(), message(&*payload));
+    tracing::error!(target: "trine::workers", method, path, message, "service panicked");
     discard(payload);
 }
 

@@ -21,7 +21,7 @@ mod leader_followers;
 mod loop_per_core;
 mod metrics;
 mod request_queue;
-mod thread;
+mod steps;
 mod worker_pool;
 
 pub use fellows::Fellows;
@@ -34,7 +34,7 @@ pub use worker_pool::WorkerPool;
 
 #[cfg(feature = "testing")]
 pub(crate) use crew::Crew;
-pub(crate) use thread::{Started, Step, Steps, Threads, start_thread};
+pub(crate) use steps::{Started, Step, Steps, Threads};
 
 #[cfg(all(test, trine_loom))]
 mod tests;

@@ -24,8 +24,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use super::request_queue::{Popped, RequestQueue};
-use super::thread::{Started, Step, Steps, Threads};
-use crate::reactor::discard;
+use super::steps::{Started, Step, Steps, Threads};
+use crate::unwind::{discard, message};
 
 /// Between two workers that could not be made.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -259,6 +259,7 @@ fn see_off(worker: impl Sized) {
 }
 
 fn report(payload: Box<dyn Any + Send>) {
-    tracing::error!(target: "trine::workers", "worker panicked, another takes its place");
+    let message = message(&*payload);
+    tracing::error!(target: "trine::workers", message, "worker panicked, another takes its place");
     discard(payload);
 }

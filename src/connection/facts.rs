@@ -32,7 +32,7 @@ impl Connection {
     /// When `len` is more than the space there was.
     #[inline(always)]
     pub fn handle_input(&mut self, len: usize, turn: &mut Turn<'_>) -> Step {
-        turn.bytes_left = turn.bytes_left.saturating_sub(len);
+        turn.bytes_read += len;
         if let State::Idle { .. } | State::Head { .. } = self.state {
             return match self.poll_head(len, turn) {
                 Some(step) => step,

@@ -42,6 +42,7 @@ mod pools;
 mod progress;
 mod reply;
 mod state;
+mod state_kind;
 mod streaming;
 mod turn;
 
@@ -64,6 +65,7 @@ pub use exchange::{Call, Flow, FlowError};
 pub(crate) use journal::{Asked, Journal, Record};
 pub use pools::Pools;
 pub use reply::{Answered, Called, Reply};
+pub use state_kind::StateKind;
 pub use streaming::Wanted;
 pub use turn::{Step, Turn};
 
@@ -335,7 +337,20 @@ impl Connection {
     /// The present state in a word, for metrics.
     #[must_use]
     pub fn state_name(&self) -> &'static str {
-        self.state.name()
+        self.state.kind().name()
+    }
+
+    /// The present state without its data.
+    #[inline]
+    #[must_use]
+    pub fn state_kind(&self) -> StateKind {
+        self.state.kind()
+    }
+
+    /// Why it ends, once that is certain: its last answer may not be written yet.
+    #[must_use]
+    pub fn ending(&self) -> Option<CloseReason> {
+        self.state.ending()
     }
 }
 

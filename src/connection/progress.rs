@@ -14,11 +14,12 @@ use super::pools::Pools;
 use super::reply::{LARGE, Reply};
 use super::state::{State, Then};
 use super::turn::{Step, Turn};
-use super::{Connection, Failure, Peer, Quota, UNANSWERED};
+use super::{Connection, Failure, PANICKED, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
 use crate::http::{self, Framing, Method, ParseError, Progress, ResponseContext, Status, Version};
 use crate::sync::Arc;
 use crate::time::{Span, Tick};
+use crate::unwind::dropped;
 
 /// For answers to what is not, or not yet, a whole request.
 pub(super) const NO_REQUEST: ResponseContext = ResponseContext {
@@ -322,6 +323,11 @@ impl Connection {
             let _ = http::encode_beginning(&response, context, turn.date, output, LARGE);
         }
         let rest = http::encode_beginning(&response, context, turn.date, output, LARGE);
+        // Its body may be in memory of the service's own, which has its own way of being dropped.
+        if !dropped(response) {
+            output.truncate(mark);
+            return self.fail(PANICKED, context, turn);
+        }
         self.note_answer(mark, rest.is_none(), turn);
         match rest {
             None => self.answered(context, turn),
@@ -375,8 +381,8 @@ impl Connection {
 /// Reads on, unless this connection has read its share of this turn.
 #[inline]
 pub(super) fn read_within_budget(turn: &Turn<'_>) -> Step {
-    match turn.bytes_left {
-        0 => Step::Again,
-        _ => Step::Read,
+    match turn.bytes_read < turn.config.bytes_per_turn_max.max(1) {
+        true => Step::Read,
+        false => Step::Again,
     }
 }

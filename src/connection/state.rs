@@ -5,6 +5,7 @@ use std::mem::ManuallyDrop;
 use super::close_reason::CloseReason;
 use super::deferred::Slot;
 use super::exchange::Streaming;
+use super::state_kind::StateKind;
 use super::turn::Turn;
 use crate::http::ResponseContext;
 use crate::sync::Arc;
@@ -188,20 +189,33 @@ impl State {
         }
     }
 
-    /// For metrics and messages.
-    pub fn name(&self) -> &'static str {
+    /// Which state this is.
+    #[inline]
+    pub fn kind(&self) -> StateKind {
         match self {
-            State::Idle { .. } => "idle",
-            State::Head { .. } => "head",
-            State::Announced { .. } => "announced",
-            State::Body { .. } => "body",
-            State::Ready { .. } => "ready",
-            State::Waiting { .. } => "waiting",
-            State::Held { .. } => "held",
-            State::Streaming(_) => "streaming",
-            State::Writing { .. } => "writing",
-            State::Lingering { .. } => "lingering",
-            State::Closed { .. } => "closed",
+            State::Idle { .. } => StateKind::Idle,
+            State::Head { .. } => StateKind::Head,
+            State::Announced { .. } => StateKind::Announced,
+            State::Body { .. } => StateKind::Body,
+            State::Ready { .. } => StateKind::Ready,
+            State::Waiting { .. } => StateKind::Waiting,
+            State::Held { .. } => StateKind::Held,
+            State::Streaming(_) => StateKind::Streaming,
+            State::Writing { .. } => StateKind::Writing,
+            State::Lingering { .. } => StateKind::Lingering,
+            State::Closed { .. } => StateKind::Closed,
+        }
+    }
+
+    /// Why the connection ends, once that is certain.
+    pub fn ending(&self) -> Option<CloseReason> {
+        match self {
+            State::Writing { then, .. } => match then {
+                Then::Close(reason) | Then::Linger(reason) => Some(*reason),
+                Then::Head | Then::Body => None,
+            },
+            State::Lingering { reason, .. } | State::Closed { reason } => Some(*reason),
+            _ => None,
         }
     }
 }

@@ -38,6 +38,12 @@ impl<S: 'static> Context<'_, S> {
         self.core.base.now()
     }
 
+    /// The same moment in nanoseconds, for records: CLOCK_MONOTONIC, cached.
+    #[inline]
+    pub(crate) fn nanos(&self) -> u64 {
+        self.core.base.nanos()
+    }
+
     /// The tick at least `duration` from the cached present, and less than a tick more.
     #[must_use]
     pub fn after(&self, duration: Duration) -> Tick {

@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 
 use super::metrics::{DrainCount, ServerMetrics};
 use super::observer::{Moment, Noted, Observer};
+use super::recorder::Recorder;
 use super::reload::Live;
+use super::timeline::Timeline;
 use crate::connection::{CloseReason, Config, Pools};
 use crate::http::DateCache;
 use crate::reactor::{Context, Gate, Local};
@@ -27,6 +29,8 @@ pub(super) struct Host<S, V> {
     pub(super) metrics: ServerMetrics,
     /// Who wants to know of each exchange.
     pub(super) observer: Option<Box<Observer>>,
+    /// What connections have been through, if that is wanted.
+    pub(super) recorder: Option<Recorder>,
     pub(super) of: PhantomData<fn(&mut S)>,
 }
 
@@ -46,6 +50,7 @@ impl<S, V> Host<S, V> {
             refused: 0,
             metrics: ServerMetrics::new(),
             observer: None,
+            recorder: None,
             of: PhantomData,
         }
     }
@@ -159,6 +164,26 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
         cx.with(self.host, |host, _| {
             host.metrics.with_connections(host.gate.live())
         })
+    }
+
+    /// The life of one connection so far, by its number: they are counted from 1 as they are
+    /// accepted. `None` without a [flight recorder](super::Server::flight_recorder), when the
+    /// connection ended long ago (the last 64 that ended are kept) or is not there yet, and inside the
+    /// server's own service. O(connections).
+    pub fn explain(&self, cx: &mut Context<'_, S>, connection: u64) -> Option<Timeline> {
+        let explained = cx.with(self.host, |host, _| {
+            host.recorder.as_ref()?.explain(connection)
+        });
+        explained.flatten()
+    }
+
+    /// The lives of all connections that there are, and of the last 64 that ended, by their numbers;
+    /// none where [`explain`](ServerHandle::explain) gives none.
+    pub fn timelines(&self, cx: &mut Context<'_, S>) -> Vec<Timeline> {
+        let all = cx.with(self.host, |host, _| {
+            host.recorder.as_ref().map(|recorder| recorder.timelines())
+        });
+        all.flatten().unwrap_or_default()
     }
 }
 

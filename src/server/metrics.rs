@@ -11,7 +11,8 @@ pub struct ServerMetrics {
     pub accepted: u64,
     /// Requests given to the service.
     pub requests: u64,
-    /// Calls of the service, and of [`on_served`](super::Server::on_served), that panicked.
+    /// Calls of the service, of its exchanges and of [`on_served`](super::Server::on_served) that panicked,
+    /// and exchanges that did so when they were dropped.
     pub panics: u64,
     /// Times that new settings were [taken](super::Server::on_reload).
     pub reloads: u64,

@@ -27,12 +27,15 @@ mod host;
 mod listener;
 mod metrics;
 mod observer;
+mod recorder;
 mod reload;
 mod served;
 mod settings;
+mod timeline;
 mod unit;
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
@@ -46,12 +49,14 @@ use crate::{reactor::Context, systemd::Notify};
 
 use host::Host;
 use observer::Observer;
+use recorder::Recorder;
 
 pub use access_line::{Combined, Escaped};
 pub use host::ServerHandle;
 pub use metrics::{DrainCount, ServerMetrics};
 pub use reload::{Live, NoReload, OnReload, Reload};
 pub use served::{Ended, Served};
+pub use timeline::{Happened, Record, Timeline};
 
 /// A listening HTTP/1.1 server with its settings, not yet running.
 ///
@@ -70,6 +75,9 @@ pub struct Server<R = NoReload> {
     #[cfg(feature = "systemd")]
     notifies: bool,
     reload: R,
+    stall: Option<Duration>,
+    /// Entries for each connection; 0 without a recorder.
+    recorder: usize,
 }
 
 impl Server {
@@ -124,6 +132,8 @@ impl Server {
             #[cfg(feature = "systemd")]
             notifies: false,
             reload: NoReload,
+            stall: None,
+            recorder: 0,
         }
     }
 }
@@ -170,6 +180,9 @@ impl<R> Server<R> {
         let mut event_loop = EventLoop::new()?;
         // First of all: a signal that comes while the rest is set up drains in the first turn.
         event_loop.drain_on_signals([Signal::TERM, Signal::INT], self.drain)?;
+        if let Some(limit) = self.stall {
+            event_loop.watch_stalls(limit, |_| {})?; // it is logged
+        }
         self.attach(&mut event_loop, service)?;
         event_loop.run(&mut state)
     }
@@ -191,9 +204,11 @@ impl<R> Server<R> {
         R: Reload<S>,
     {
         settings::check(&self.config, self.connections_max)?;
+        settings::check_recorder(self.recorder)?;
         let mut cx = sources.context();
         let mut host = Host::new(service, self.config, self.connections_max);
         host.observer = self.observer;
+        host.recorder = NonZeroUsize::new(self.recorder).map(Recorder::new);
         let host = cx.share(host);
         let handle = ServerHandle::new(host);
         if let Err(error) = cx.insert(listener::listener(self.listener, host)) {

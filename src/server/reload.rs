@@ -6,8 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::host::ServerHandle;
 use super::{Server, settings};
 use crate::connection::Config;
-use crate::reactor::{Context, Error, ErrorKind, Result, Signal, Sources, discard};
+use crate::reactor::{Context, Error, ErrorKind, Result, Signal, Sources};
 use crate::service::Service;
+use crate::unwind::discard;
 
 /// The settings that a running server can be given anew.
 #[derive(Clone, Debug)]
@@ -101,6 +102,8 @@ impl Server {
             config: self.config,
             connections_max: self.connections_max,
             drain: self.drain,
+            stall: self.stall,
+            recorder: self.recorder,
             observer: self.observer,
             hand_over: self.hand_over,
             #[cfg(feature = "systemd")]

@@ -10,6 +10,9 @@ use crate::hand_over::HandOver;
 use crate::reactor::{Error, ErrorKind, Result};
 use crate::time::Span;
 
+/// 3 MiB for each connection.
+const RECORDER_ENTRIES_MAX: usize = 65_536;
+
 impl<R> Server<R> {
     /// How long a request head may take as a whole, from accept or from its first byte (10 s).
     #[must_use]
@@ -67,6 +70,32 @@ impl<R> Server<R> {
     #[must_use]
     pub fn drain_timeout(mut self, limit: Duration) -> Server<R> {
         self.drain = limit;
+        self
+    }
+
+    /// Has a thread report every callback that keeps the loop for longer than `limit`, while it does;
+    /// see [`EventLoop::watch_stalls`](crate::EventLoop::watch_stalls) (off). For
+    /// [`serve`](Server::serve) only, as the [drain timeout](Server::drain_timeout) is.
+    #[must_use]
+    pub fn watch_stalls(mut self, limit: Duration) -> Server<R> {
+        self.stall = Some(limit);
+        self
+    }
+
+    /// Keeps a record of what each connection goes through: up to `entries` transitions with the bytes
+    /// read and written, the latest when there were more; 0 for none (the default).
+    ///
+    /// The life of a connection that ends badly is logged under the target `trine::http`: at `warn`
+    /// when the server is to blame (a panic, a service too late, forced), at `info` when the client is
+    /// (refused, too slow, reset in the middle). [`ServerHandle::explain`](super::ServerHandle::explain)
+    /// gives one as a [`Timeline`](super::Timeline).
+    ///
+    /// Costs 48 bytes an entry and some 200 for each connection, idle or not, and for the last 64 that
+    /// ended. What repeats (requests on a connection kept alive, a body that drips) takes one entry, so
+    /// 16 are many.
+    #[must_use]
+    pub fn flight_recorder(mut self, entries: usize) -> Server<R> {
+        self.recorder = entries;
         self
     }
 
@@ -161,6 +190,16 @@ pub(super) fn check(config: &Config, connections_max: usize) -> Result<()> {
             "serve with",
             "connections_max of zero",
         ));
+    }
+    Ok(())
+}
+
+/// Whether a record of so many entries makes sense.
+pub(super) fn check_recorder(entries: usize) -> Result<()> {
+    if entries > RECORDER_ENTRIES_MAX {
+        let what =
+            format!("a flight recorder of more than {RECORDER_ENTRIES_MAX} entries a connection");
+        return Err(Error::new(ErrorKind::Invalid, "serve with", what));
     }
     Ok(())
 }

@@ -23,8 +23,8 @@ use super::place::Completion;
 use super::store::{Outcomes, Session};
 use super::unit::Opened;
 use crate::concurrency::{Bounds, Popped, RequestQueue, Step, Steps};
-use crate::reactor::discard;
 use crate::time::{Span, Tick};
+use crate::unwind::{discard, dropped};
 
 /// How often a writer looks for work that has to be done some time.
 const MAINTENANCE: Span = Span::from_secs(1);
@@ -167,6 +167,7 @@ impl LaneThread {
         let mut places = vec![None; requests.len()];
         add(&self.opened.counters.running, requests.len());
         self.attempt(&requests, &mut places);
+        requests.into_iter().for_each(let_go);
         let outcomes = places.into_iter().map(|place| place.unwrap_or(Err(SILENT)));
         self.work = Work::Known(ends.into_iter().zip(outcomes).collect());
         Step::Goes
@@ -197,15 +198,18 @@ impl LaneThread {
         let is_late = |job: &Job| job.request.deadline < now;
         let is_over = |job: &mut Job| is_late(job) || job.end.is_cancelled();
         for job in jobs.extract_if(.., is_over) {
-            match is_late(&job) {
+            let is_late = is_late(&job);
+            let Job { request, end } = job;
+            let_go(request);
+            match is_late {
                 true => {
                     count(&self.opened.counters.late);
-                    self.complete(job.end, Err(Fault::LATE));
+                    self.complete(end, Err(Fault::LATE));
                 }
                 false => {
                     count(&self.opened.counters.cancelled);
-                    self.opened.pending.leave(job.end.mark);
-                    guarded(|| drop(job.end.completion));
+                    self.opened.pending.leave(end.mark);
+                    guarded(|| drop(end.completion));
                 }
             }
         }
@@ -390,6 +394,14 @@ impl End {
     /// One that cannot say is waited for.
     fn is_cancelled(&self) -> bool {
         guarded(|| self.completion.is_cancelled()).unwrap_or(false)
+    }
+}
+
+/// Drops a request that is done with. Its bytes may be in memory of the caller's own, which has its own
+/// way of being dropped; a panic of that must not end the thread either.
+fn let_go(request: Request) {
+    if !dropped(request) {
+        tracing::error!(target: "trine::storage", "request panicked as it was dropped");
     }
 }
 

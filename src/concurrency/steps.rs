@@ -1,21 +1,17 @@
-//! Where threads begin: nothing else in the library starts one.
+//! What threads do, step by step.
 //!
-//! What a thread of the library does is written step by step ([`Steps`]), so that it runs on a thread of
+//! What a thread of a unit does is written step by step ([`Steps`]), so that it runs on a thread of
 //! the real machine, or on none at all: a simulated machine takes the same steps in an order of its
 //! own, in virtual time.
-//!
-//! No thread masks signals. A handler runs on whichever thread the kernel picks and does no more than
-//! write to the loop's self-pipe; it is installed with `SA_RESTART`, so a call that it interrupts is
-//! restarted. What a worker calls that is never restarted (a sleep, a `poll` of its own) may end early
-//! with `EINTR`, as in any program that handles signals; the standard library repeats those.
 
 use std::io;
-use std::thread::{self, Builder, JoinHandle};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 #[cfg(feature = "testing")]
 use super::crew::Crew;
-use crate::reactor::discard;
+use crate::thread::start_thread;
+use crate::unwind::discard;
 
 /// What one step of a thread came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,14 +56,6 @@ fn run(mut steps: impl Steps) {
             }
         }
     }
-}
-
-/// A thread called `name`, of which the kernel shows the first 15 bytes.
-pub(crate) fn start_thread<T: Send + 'static>(
-    name: String,
-    run: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<JoinHandle<T>> {
-    Builder::new().name(name).spawn(run)
 }
 
 /// Where the threads of a unit are.
