@@ -1,0 +1,1 @@
+//! The machine fails: descriptors, clock, signals, memory.
