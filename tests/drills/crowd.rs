@@ -40,6 +40,7 @@ struct Member {
 
 /// Clients under way.
 pub struct Crowd {
+    address: SocketAddr,
     poll: Poll,
     members: Vec<Member>,
     cuts: Cuts,
@@ -54,6 +55,8 @@ pub struct Cuts {
     pub ends: BTreeMap<(String, End), usize>,
     /// Those the server did not end.
     pub left: usize,
+    /// The most that were connected at once.
+    pub most: usize,
 }
 
 impl Cuts {
@@ -66,25 +69,45 @@ impl Cuts {
     }
 }
 
-impl Crowd {
-    /// Connects so many clients of each habit.
-    pub fn gather(address: SocketAddr, habits: &[(usize, Habit)]) -> Crowd {
-        let mut crowd = Crowd {
-            poll: Poll::new().unwrap(),
-            members: Vec::new(),
-            cuts: Cuts::default(),
-        };
-        let most = habits.iter().map(|(count, _)| *count).max().unwrap_or(0);
-        for round in 0..most {
-            let those = habits.iter().filter(|(count, _)| round < *count);
-            those.for_each(|(_, habit)| crowd.join(address, habit));
+/// `count` clients of `habit` come, `rate` a second, and stay until the server cuts them, or for
+/// `patience` after the last has come.
+pub fn crowd(
+    address: SocketAddr,
+    habit: &Habit,
+    count: usize,
+    rate: usize,
+    patience: Duration,
+) -> Cuts {
+    let mut crowd = Crowd {
+        address,
+        poll: Poll::new().unwrap(),
+        members: Vec::with_capacity(count),
+        cuts: Cuts::default(),
+    };
+    let (began, mut all_there) = (Instant::now(), Instant::now());
+    let mut events = Events::with_capacity(4096);
+    while crowd.members.len() < count || (crowd.here() > 0 && all_there.elapsed() < patience) {
+        let due = (began.elapsed().as_secs_f64() * rate as f64) as usize;
+        while crowd.members.len() < due.min(count) {
+            crowd.join(habit);
+            all_there = Instant::now();
         }
-        crowd
+        crowd.cuts.most = crowd.cuts.most.max(crowd.here());
+        let _ = crowd.poll.poll(&mut events, Some(Duration::from_millis(2))); // or interrupted
+        for event in &events {
+            crowd.hear(event.token().0, is_broken(event));
+        }
+        crowd.drip();
     }
+    crowd.cuts.left = crowd.here();
+    crowd.cuts.after.sort();
+    crowd.cuts
+}
 
-    fn join(&mut self, address: SocketAddr, habit: &Habit) {
+impl Crowd {
+    fn join(&mut self, habit: &Habit) {
         let dialled = Instant::now();
-        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let mut stream = std::net::TcpStream::connect(self.address).unwrap();
         stream.set_nodelay(true).unwrap();
         let _ = stream.write_all(&habit.first); // a refusal is seen when it ends
         stream.set_nonblocking(true).unwrap();
@@ -105,28 +128,8 @@ impl Crowd {
     }
 
     /// How many are connected still.
-    pub fn len(&self) -> usize {
+    fn here(&self) -> usize {
         self.members.len() - self.cuts.after.len()
-    }
-
-    /// Goes on until all are cut, for so long at most.
-    pub fn until_cut(mut self, most: Duration) -> Cuts {
-        let began = Instant::now();
-        let mut events = Events::with_capacity(4096);
-        while self.len() > 0 && began.elapsed() < most {
-            let _ = self.poll.poll(&mut events, Some(Duration::from_millis(2))); // or interrupted
-            let ready: Vec<_> = events
-                .iter()
-                .map(|event| (event.token().0, is_broken(event)))
-                .collect();
-            for (index, broken) in ready {
-                self.hear(index, broken);
-            }
-            self.drip();
-        }
-        self.cuts.left = self.len();
-        self.cuts.after.sort();
-        self.cuts
     }
 
     fn hear(&mut self, index: usize, broken: bool) {

@@ -1,9 +1,10 @@
 //! Clients that take their time: nothing said, a head or a body that drips, an answer nobody reads.
 
+use std::thread;
 use std::time::Duration;
 
 use super::bars::{LATE, gate, scale};
-use super::crowd::{Crowd, Cuts, End, Habit};
+use super::crowd::{Cuts, End, Habit, crowd};
 use super::drill::Drill;
 
 const HALF_A_SECOND: Duration = Duration::from_millis(500);
@@ -47,25 +48,21 @@ fn unread() -> Habit {
     )
 }
 
-/// All were cut, none before the deadline, and none long after it.
-fn judge(drill: &Drill, what: &str, cuts: &Cuts, deadline: Duration) {
-    let bar = (deadline + LATE).as_secs_f64();
+/// All were cut, none before the deadline, and none later than it by more than `late`.
+fn judge(drill: &Drill, cuts: &Cuts, deadline: Duration, late: Duration) {
+    let bar = (deadline + late).as_secs_f64();
     let (first, last) = (cuts.first().as_secs_f64(), cuts.last().as_secs_f64());
-    let count = cuts.after.len();
+    let (count, all) = (cuts.after.len(), cuts.after.len() + cuts.left);
     drill.say(&format!(
-        "{count} of {} {what} cut after {first:.3} to {last:.3} s (bar {:.1} to {bar:.1})",
-        count + cuts.left,
+        "{count} of {all} cut after {first:.3} to {last:.3} s (bar {:.1} to {bar:.1}), {} at once at most",
         deadline.as_secs_f64(),
+        cuts.most,
     ));
-    assert_eq!(cuts.left, 0, "{what}: not cut");
+    assert_eq!(cuts.left, 0, "not cut");
+    assert!(cuts.first() >= deadline, "cut after {:?}", cuts.first());
     assert!(
-        cuts.first() >= deadline,
-        "{what}: cut after {:?}",
-        cuts.first()
-    );
-    assert!(
-        cuts.last() <= deadline + gate(LATE),
-        "{what}: cut after {:?}",
+        cuts.last() <= deadline + gate(late),
+        "cut after {:?}",
         cuts.last()
     );
 }
@@ -75,64 +72,52 @@ fn ended(cuts: &Cuts, words: &str, end: End) -> usize {
     cuts.ends.get(&key).copied().unwrap_or(0)
 }
 
-fn drip(name: &'static str, habit: Habit, deadline: Duration, words: &str) {
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// So many clients of one kind: as many at once as come within their deadline.
+fn drip(name: &'static str, habit: &Habit, words: &str) {
     let drill = Drill::begin(name, &[]);
     let count = 500 * scale();
-    let cuts = Crowd::gather(drill.address(), &[(count, habit)]).until_cut(deadline * 4);
-    judge(&drill, "clients", &cuts, deadline);
+    let cuts = crowd(drill.address(), habit, count, count, PATIENCE);
+    judge(&drill, &cuts, DEADLINE, LATE);
     assert_eq!(ended(&cuts, words, End::Closed), count, "{:?}", cuts.ends);
     drill.end();
 }
 
+const TIMEOUT: &str = "HTTP/1.1 408 Request Timeout";
+
 #[test]
 #[ignore = "a drill: .ci/drills"]
 fn heads_that_drip_are_cut_at_their_deadline() {
-    drip(
-        "heads that drip",
-        dripping_head(),
-        DEADLINE,
-        "HTTP/1.1 408 Request Timeout",
-    );
+    drip("heads that drip", &dripping_head(), TIMEOUT);
 }
 
 #[test]
 #[ignore = "a drill: .ci/drills"]
 fn clients_that_never_speak_are_cut_at_the_deadline_of_a_head() {
-    drip("silent clients", silent(), DEADLINE, "");
+    drip("silent clients", &silent(), "");
 }
 
 #[test]
 #[ignore = "a drill: .ci/drills"]
 fn bodies_that_drip_are_cut_at_their_deadline() {
-    drip(
-        "bodies that drip",
-        dripping_body(),
-        DEADLINE,
-        "HTTP/1.1 408 Request Timeout",
-    );
+    drip("bodies that drip", &dripping_body(), TIMEOUT);
 }
 
 #[test]
 #[ignore = "a drill: .ci/drills"]
 fn chunks_of_one_octet_are_cut_at_the_deadline_of_a_body() {
-    drip(
-        "chunks that drip",
-        dripping_chunks(),
-        DEADLINE,
-        "HTTP/1.1 408 Request Timeout",
-    );
+    drip("chunks that drip", &dripping_chunks(), TIMEOUT);
 }
 
 #[test]
 #[ignore = "a drill: .ci/drills"]
 fn idle_connections_are_cut_at_their_deadline_and_cost_little() {
-    let drill = Drill::begin("idle connections", &[]);
-    let count = 1250 * scale();
+    let count = 1000 * scale();
+    let drill = Drill::begin("idle connections", &["--max-connections", "9000"]);
     let habit = habit("GET /hello HTTP/1.1\r\nHost: a.test\r\n\r\n", None, true);
-    let crowd = Crowd::gather(drill.address(), &[(count, habit)]);
-    let deadline = Duration::from_secs(3);
-    let cuts = crowd.until_cut(deadline * 3);
-    judge(&drill, "idle", &cuts, deadline);
+    let cuts = crowd(drill.address(), &habit, count, count / 2, PATIENCE);
+    judge(&drill, &cuts, Duration::from_secs(3), LATE);
     assert_eq!(ended(&cuts, "HTTP/1.1 200 OK", End::Closed), count);
     let report = drill.end();
     let each = (report.peak - report.base.resident) / count;
@@ -140,14 +125,17 @@ fn idle_connections_are_cut_at_their_deadline_and_cost_little() {
     assert!(each <= 4096);
 }
 
+/// They are judged from when their socket is full, which they cannot see.
+const LATE_UNREAD: Duration = Duration::from_millis(500);
+
 #[test]
 #[ignore = "a drill: .ci/drills"]
 fn clients_that_do_not_read_are_reset_and_are_not_produced_for() {
     let drill = Drill::begin("nothing read", &[]);
     let count = 250 * scale();
-    let cuts = Crowd::gather(drill.address(), &[(count, unread())]).until_cut(DEADLINE * 5);
-    let bar = Duration::from_millis(300);
-    judge_unread(&drill, &cuts, bar);
+    let cuts = crowd(drill.address(), &unread(), count, count, PATIENCE);
+    judge(&drill, &cuts, DEADLINE, LATE_UNREAD);
+    assert_eq!(ended(&cuts, "", End::Reset), count, "{:?}", cuts.ends);
     let report = drill.end();
     let each = (report.peak - report.base.resident) / count;
     println!(
@@ -157,21 +145,9 @@ fn clients_that_do_not_read_are_reset_and_are_not_produced_for() {
     assert!(each <= 128 << 10);
 }
 
-/// A client that does not read is judged from the moment its socket is full.
-fn judge_unread(drill: &Drill, cuts: &Cuts, bar: Duration) {
-    judge(drill, "unread", cuts, DEADLINE);
-    assert!(cuts.last() <= DEADLINE + gate(bar));
-    assert_eq!(
-        ended(cuts, "", End::Reset),
-        cuts.after.len(),
-        "{:?}",
-        cuts.ends
-    );
-}
-
 #[test]
 #[ignore = "a drill: .ci/drills"]
-fn thousands_of_slow_clients_of_every_kind_are_cut_while_a_bystander_is_served() {
+fn slow_clients_of_every_kind_are_cut_while_a_bystander_is_served() {
     let drill = Drill::begin("slow in every way", &["--max-connections", "9000"]);
     let each = 250 * scale();
     let kinds = [
@@ -180,10 +156,19 @@ fn thousands_of_slow_clients_of_every_kind_are_cut_while_a_bystander_is_served()
         dripping_chunks(),
         unread(),
     ];
-    let habits = kinds.map(|habit| (each, habit));
-    let cuts = Crowd::gather(drill.address(), &habits).until_cut(DEADLINE * 5);
-    judge(&drill, "slow clients", &cuts, DEADLINE);
-    let late = ended(&cuts, "HTTP/1.1 408 Request Timeout", End::Closed);
-    assert_eq!((late, ended(&cuts, "", End::Reset)), (3 * each, each));
+    let address = drill.address();
+    let crowds = thread::scope(|scope| {
+        let start = |habit| scope.spawn(move || crowd(address, habit, each, each / 2, PATIENCE));
+        let started: Vec<_> = kinds.iter().map(start).collect();
+        let ended = started.into_iter().map(|crowd| crowd.join().unwrap());
+        ended.collect::<Vec<_>>()
+    });
+    let (unread, drips) = crowds.split_last().unwrap();
+    for cuts in drips {
+        judge(&drill, cuts, DEADLINE, LATE);
+        assert_eq!(ended(cuts, TIMEOUT, End::Closed), each, "{:?}", cuts.ends);
+    }
+    judge(&drill, unread, DEADLINE, LATE_UNREAD);
+    assert_eq!(ended(unread, "", End::Reset), each, "{:?}", unread.ends);
     drill.end();
 }
