@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, Socket, Type};
+
+/// In bytes; the kernel doubles it.
+const WINDOW: usize = 32 << 10;
 
 /// What a client does.
 #[derive(Clone, Debug)]
@@ -107,8 +111,7 @@ pub fn crowd(
 impl Crowd {
     fn join(&mut self, habit: &Habit) {
         let dialled = Instant::now();
-        let mut stream = std::net::TcpStream::connect(self.address).unwrap();
-        stream.set_nodelay(true).unwrap();
+        let mut stream = dial(self.address, habit.reads);
         let _ = stream.write_all(&habit.first); // a refusal is seen when it ends
         stream.set_nonblocking(true).unwrap();
         let mut stream = TcpStream::from_std(stream);
@@ -163,6 +166,21 @@ impl Crowd {
             }
         }
     }
+}
+
+/// Who does not read has a small window besides, so that the kernel's memory for thousands of them
+/// is not what gives way.
+fn dial(address: SocketAddr, reads: bool) -> std::net::TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    if !reads {
+        socket.set_recv_buffer_size(WINDOW).unwrap();
+    }
+    socket.connect(&address.into()).unwrap();
+    socket.set_tcp_nodelay(true).unwrap();
+    socket
+        .set_write_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
+    socket.into()
 }
 
 fn is_broken(event: &Event) -> bool {

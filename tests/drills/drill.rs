@@ -102,6 +102,10 @@ impl Drill {
         self.program.address()
     }
 
+    pub fn base(&self) -> Vitals {
+        self.base
+    }
+
     pub fn id(&self) -> u32 {
         self.program.id()
     }

@@ -48,6 +48,9 @@ fn unread() -> Habit {
     )
 }
 
+/// A deadline counts from the loop's cached present, which lags by what the callbacks since then took.
+const CACHED: Duration = Duration::from_millis(10);
+
 /// All were cut, none before the deadline, and none later than it by more than `late`.
 fn judge(drill: &Drill, cuts: &Cuts, deadline: Duration, late: Duration) {
     let bar = (deadline + late).as_secs_f64();
@@ -59,7 +62,11 @@ fn judge(drill: &Drill, cuts: &Cuts, deadline: Duration, late: Duration) {
         cuts.most,
     ));
     assert_eq!(cuts.left, 0, "not cut");
-    assert!(cuts.first() >= deadline, "cut after {:?}", cuts.first());
+    assert!(
+        cuts.first() + CACHED >= deadline,
+        "cut after {:?}",
+        cuts.first()
+    );
     assert!(
         cuts.last() <= deadline + gate(late),
         "cut after {:?}",
