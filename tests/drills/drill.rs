@@ -33,6 +33,9 @@ const PROFILE: &[&str] = &[
 /// After the last deadline, everything of a connection is gone within this.
 const AFTERWARDS: Duration = Duration::from_secs(5);
 
+/// A bystander asks so long at least: percentiles need numbers.
+const BYSTANDER_LEAST: Duration = Duration::from_secs(1);
+
 /// A server under attack.
 pub struct Drill {
     name: &'static str,
@@ -126,15 +129,11 @@ impl Drill {
         rustix::process::kill_process(process, signal).unwrap();
     }
 
-    /// Stops the bystander while the server cannot answer anybody; what it saw has to be good.
-    pub fn pause_bystander(&mut self) {
+    /// Stops the bystander, for the server cannot answer everybody now; what it saw has to be good.
+    pub fn pause_bystander(&mut self) -> Seen {
         let seen = self.bystander.take().unwrap().stop();
-        assert!(
-            seen.failures.is_empty(),
-            "{}: {:?}",
-            self.name,
-            seen.failures
-        );
+        assert_eq!(seen.failures, [""; 0], "{}: bystanders failed", self.name);
+        seen
     }
 
     /// Another bystander.
@@ -167,6 +166,7 @@ impl Drill {
     }
 
     fn settle(&mut self) -> Report {
+        thread::sleep(BYSTANDER_LEAST.saturating_sub(self.began.elapsed()));
         let began = Instant::now();
         let most = self.base.descriptors + 2;
         while self.vitals().descriptors > most && began.elapsed() < AFTERWARDS {

@@ -46,19 +46,23 @@ fn a_hundred_thousand_pipelined_requests_are_answered_in_order_and_starve_nobody
     let drill = Drill::begin("pipelined requests", &["--max-requests", "200000"]);
     let address = drill.address();
     let began = Instant::now();
-    let each = 25_000 * scale();
-    let clients: Vec<_> = (0..4)
-        .map(|_| thread::spawn(move || pipeline(address, each)))
-        .collect();
-    for client in clients {
-        client.join().unwrap();
+    let mut rounds = 0;
+    while began.elapsed() < Duration::from_secs(2 * scale() as u64) {
+        let start = |_| thread::spawn(move || pipeline(address, DEPTH));
+        let clients: Vec<_> = (0..4).map(start).collect();
+        clients
+            .into_iter()
+            .for_each(|client| client.join().unwrap());
+        rounds += 1;
     }
-    let took = began.elapsed();
+    let took = began.elapsed() / rounds;
     drill.say(&format!(
-        "4 connections, {each} requests each, in order, in {took:.2?}"
+        "4 connections, {DEPTH} requests on each, in order, in {took:.2?}, {rounds} times"
     ));
     drill.end();
 }
+
+const DEPTH: usize = 100_000;
 
 /// Writes `count` requests without waiting, while another thread reads the answers.
 fn pipeline(address: SocketAddr, count: usize) {
@@ -161,7 +165,7 @@ fn clients_that_half_close_are_answered_and_nothing_spins() {
 fn resets_at_any_moment_are_reaped_at_once() {
     let drill = Drill::begin("resets", &[]);
     let request = get("/bytes/100000");
-    let count = 2500 * scale();
+    let count = 20_000 * scale();
     for number in 0..count {
         let mut stream = connect(drill.address());
         let cut = number % (request.len() + 1);
@@ -188,7 +192,7 @@ fn resets_at_any_moment_are_reaped_at_once() {
 #[ignore = "a drill: .ci/drills"]
 fn connections_that_come_and_go_get_nobody_elses_answer() {
     let drill = Drill::begin("churn", &[]);
-    let (address, each) = (drill.address(), 5000 * scale());
+    let (address, each) = (drill.address(), 10_000 * scale());
     let clients: Vec<_> = (0..4)
         .map(|client| thread::spawn(move || churn(address, client * each, each)))
         .collect();
@@ -204,7 +208,7 @@ fn connections_that_come_and_go_get_nobody_elses_answer() {
 }
 
 /// Of ten connections four are reset with their answer under way. Gives how many were answered.
-fn churn(address: SocketAddr, first: usize, count: usize) -> usize {
+pub fn churn(address: SocketAddr, first: usize, count: usize) -> usize {
     let mut answered = 0;
     for number in first..first + count {
         let mut stream = connect(address);
@@ -287,7 +291,7 @@ fn what_is_far_too_long_is_refused_without_memory() {
         ("body in chunks", chunked.clone(), "10000\r\n", "413"),
         ("chunk extensions", chunked.clone() + "1;", "a", "4"),
         ("tiny chunks", chunked.clone(), "1\r\na\r\n", "413"),
-        ("zeros of a size", chunked.clone(), "0", "400"),
+        ("zeros of a size", chunked.clone(), "0", "4"),
         ("trailers", chunked + "0\r\n", "a: b\r\n", "431"),
     ];
     for (name, first, repeated, status) in cases {

@@ -18,5 +18,7 @@ mod crowd;
 mod drill;
 mod floods;
 mod machine;
+mod services;
 mod slow;
+mod soak;
 mod vitals;

@@ -18,7 +18,7 @@ fn habit(first: &str, drip: Option<&'static [u8]>, reads: bool) -> Habit {
     }
 }
 
-fn dripping_head() -> Habit {
+pub fn dripping_head() -> Habit {
     habit(
         "GET /hello HTTP/1.1\r\nHost: a.test\r\n",
         Some(b"a: b\r\n"),
@@ -26,7 +26,7 @@ fn dripping_head() -> Habit {
     )
 }
 
-fn dripping_body() -> Habit {
+pub fn dripping_body() -> Habit {
     let head = "POST /anything HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\n";
     habit(head, Some(b"x"), true)
 }
@@ -40,7 +40,7 @@ fn silent() -> Habit {
     habit("", None, true)
 }
 
-fn unread() -> Habit {
+pub fn unread() -> Habit {
     habit(
         "GET /bytes/8388608 HTTP/1.1\r\nHost: a.test\r\n\r\n",
         None,

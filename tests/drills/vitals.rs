@@ -1,4 +1,4 @@
-//! What the kernel says of a process: descriptors, memory, processor time, threads.
+//! What the kernel says of a process: descriptors, memory, processor time.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,6 @@ pub struct Vitals {
     pub resident: usize,
     /// Processor time of all its threads that live.
     pub busy: Duration,
-    pub threads: usize,
 }
 
 impl Vitals {
@@ -27,7 +26,6 @@ impl Vitals {
             descriptors: fs::read_dir(format!("/proc/{id}/fd")).ok()?.count(),
             resident: number("VmRSS:")? * 1024,
             busy: busy(id)?,
-            threads: number("Threads:")?,
         })
     }
 }
