@@ -74,6 +74,19 @@ pub fn command(wrapper: &[&str], flags: &[&str]) -> Command {
     command
 }
 
+impl Report {
+    /// After the second time there is as much memory as after the first, which left `warm` bytes.
+    pub fn is_back_at(&self, warm: usize) {
+        let bar = warm + warm / 10;
+        println!(
+            "memory after a second time {} KiB, after the first {} KiB (bar +10 %)",
+            self.after.resident >> 10,
+            warm >> 10
+        );
+        assert!(self.after.resident <= bar + (1 << 20), "memory stays");
+    }
+}
+
 impl Drill {
     pub fn begin(name: &'static str, flags: &[&str]) -> Drill {
         Drill::of(name, &mut command(&[], flags))
@@ -115,6 +128,17 @@ impl Drill {
 
     pub fn vitals(&self) -> Vitals {
         Vitals::of(self.id()).expect("the server lives")
+    }
+
+    /// Memory now, in bytes, when what was taken has been given back: the base of what is done once more.
+    /// The allocator keeps what it once had, so the second time shows whether anything stays.
+    pub fn warm(&self) -> usize {
+        let began = Instant::now();
+        while self.vitals().descriptors > self.base.descriptors + 2 && began.elapsed() < AFTERWARDS
+        {
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.vitals().resident
     }
 
     /// Says a figure of this drill.

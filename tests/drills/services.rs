@@ -26,7 +26,9 @@ fn told(cuts: &Cuts, line: &str) -> usize {
 fn a_thousand_panics_at_once_are_a_thousand_answers_and_harm_nobody() {
     for flags in [&[][..], &["--workers", "4", "--queue", "4096"]] {
         let mut command = command(&[], flags);
-        let drill = Drill::of("panics", command.stderr(Stdio::null())); // each says that it panics
+        // Each says that it panics; to say where is the cost of whoever asks for it.
+        command.stderr(Stdio::null()).env("RUST_BACKTRACE", "0");
+        let drill = Drill::of("panics", &mut command);
         let count = 1000 * scale();
         let cuts = crowd(
             drill.address(),

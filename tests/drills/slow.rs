@@ -140,10 +140,16 @@ const LATE_UNREAD: Duration = Duration::from_millis(500);
 fn clients_that_do_not_read_are_reset_and_are_not_produced_for() {
     let drill = Drill::begin("nothing read", &[]);
     let count = 250 * scale();
-    let cuts = crowd(drill.address(), &unread(), count, count, PATIENCE);
-    judge(&drill, &cuts, DEADLINE, LATE_UNREAD);
-    assert_eq!(ended(&cuts, "", End::Reset), count, "{:?}", cuts.ends);
+    let attack = || {
+        let cuts = crowd(drill.address(), &unread(), count, count, PATIENCE);
+        judge(&drill, &cuts, DEADLINE, LATE_UNREAD);
+        assert_eq!(ended(&cuts, "", End::Reset), count, "{:?}", cuts.ends);
+    };
+    attack();
+    let warm = drill.warm();
+    attack();
     let report = drill.end();
+    report.is_back_at(warm);
     let each = (report.peak - report.base.resident) / count;
     println!(
         "nothing read: {} KiB of memory each at the peak (bar 128)",
@@ -163,6 +169,14 @@ fn slow_clients_of_every_kind_are_cut_while_a_bystander_is_served() {
         dripping_chunks(),
         unread(),
     ];
+    slow_in_every_way(&drill, each, &kinds);
+    let warm = drill.warm();
+    slow_in_every_way(&drill, each, &kinds);
+    drill.end().is_back_at(warm);
+}
+
+/// Clients of all kinds at once; the last kind does not read.
+fn slow_in_every_way(drill: &Drill, each: usize, kinds: &[Habit]) {
     let address = drill.address();
     let crowds = thread::scope(|scope| {
         let start = |habit| scope.spawn(move || crowd(address, habit, each, each / 2, PATIENCE));
@@ -172,10 +186,9 @@ fn slow_clients_of_every_kind_are_cut_while_a_bystander_is_served() {
     });
     let (unread, drips) = crowds.split_last().unwrap();
     for cuts in drips {
-        judge(&drill, cuts, DEADLINE, LATE);
+        judge(drill, cuts, DEADLINE, LATE);
         assert_eq!(ended(cuts, TIMEOUT, End::Closed), each, "{:?}", cuts.ends);
     }
-    judge(&drill, unread, DEADLINE, LATE_UNREAD);
+    judge(drill, unread, DEADLINE, LATE_UNREAD);
     assert_eq!(ended(unread, "", End::Reset), each, "{:?}", unread.ends);
-    drill.end();
 }
