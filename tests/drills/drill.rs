@@ -75,13 +75,13 @@ pub fn command(wrapper: &[&str], flags: &[&str]) -> Command {
 }
 
 impl Report {
-    /// After the second time there is as much memory as after the first, which left `warm` bytes.
-    pub fn is_back_at(&self, warm: usize) {
-        let bar = warm + warm / 10;
+    /// There is no more memory than the `base` of so many bytes.
+    pub fn is_back_at(&self, base: usize) {
+        let bar = base + base / 10;
         println!(
-            "memory after a second time {} KiB, after the first {} KiB (bar +10 %)",
+            "memory after it {} KiB, before {} KiB (bar +10 %)",
             self.after.resident >> 10,
-            warm >> 10
+            base >> 10
         );
         assert!(self.after.resident <= bar + (1 << 20), "memory stays");
     }
