@@ -105,6 +105,8 @@ fn a_mistake_on_the_command_line_is_one_line_and_exit_code_2() {
         &["--workers", "0"],
         &["--queue", "many"],
         &["--model", "double"],
+        &["--access-log"],
+        &["--root"],
         &["--workers", "2", "--model", "single"],
     ] {
         let output = run("httpbin", arguments);

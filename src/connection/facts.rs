@@ -104,6 +104,9 @@ impl Connection {
             Some(output) => turn.pools.give_output(output),
             None => self.consume_output(len),
         }
+        if let Some(journal) = turn.journal.as_deref_mut() {
+            journal.taken(len);
+        }
         match &mut self.state {
             State::Writing {
                 then: Then::Head, ..

@@ -37,6 +37,7 @@ mod ending;
 mod exchange;
 mod facts;
 mod input;
+mod journal;
 mod pools;
 mod progress;
 mod reply;
@@ -60,6 +61,7 @@ pub use config::{Config, Deadlines, Rate};
 pub use deferred::{Deferred, Wake};
 pub(crate) use detached::Detached;
 pub use exchange::{Call, Flow, FlowError};
+pub(crate) use journal::{Asked, Journal, Record};
 pub use pools::Pools;
 pub use reply::{Answered, Called, Reply};
 pub use streaming::Wanted;
@@ -238,6 +240,9 @@ impl Connection {
             turn.requests_left = turn.requests_left.saturating_sub(1);
             let context = self.quota.begin_exchange(input.head());
             let mark = output.len();
+            if let Some(journal) = turn.journal.as_deref_mut() {
+                journal.follow(input, output.data(), turn.now);
+            }
             let mut outcome = Outcome::Unanswered;
             let mut to = Attached {
                 output,

@@ -142,6 +142,9 @@ impl Connection {
         context: ResponseContext,
         turn: &mut Turn<'_>,
     ) -> Step {
+        if turn.journal.is_some() {
+            self.note_fate(&fate, turn);
+        }
         if let Fate::Only = fate {
             if let Some(input) = self.input.take() {
                 turn.pools.give_input(input);
@@ -308,11 +311,14 @@ impl Connection {
         };
         context.close |= self.quota == Quota::Draining;
         let output = self.output.get_or_insert_with(|| turn.pools.take_output());
+        let mark = output.len();
         #[cfg(trine_planted)]
         if crate::planted::has(crate::planted::Bug::AnsweredTwice) {
             let _ = http::encode_beginning(&response, context, turn.date, output, LARGE);
         }
-        match http::encode_beginning(&response, context, turn.date, output, LARGE) {
+        let rest = http::encode_beginning(&response, context, turn.date, output, LARGE);
+        self.note_answer(mark, rest.is_none(), turn);
+        match rest {
             None => self.answered(context, turn),
             Some(content) => self.supply_from(content, turn.now, context, turn),
         }

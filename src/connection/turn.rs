@@ -2,6 +2,7 @@
 
 use super::close_reason::CloseReason;
 use super::config::Config;
+use super::journal::Journal;
 use super::pools::Pools;
 use crate::http::HttpDate;
 use crate::time::Tick;
@@ -28,6 +29,8 @@ pub struct Turn<'a> {
     pub(super) calls_left: u32,
     /// Bytes this connection may still read in this turn.
     pub(super) bytes_left: usize,
+    /// Where this connection notes its exchanges, if somebody wants to know.
+    pub(crate) journal: Option<&'a mut Journal>,
 }
 
 impl<'a> Turn<'a> {
@@ -44,6 +47,7 @@ impl<'a> Turn<'a> {
             requests_left: config.requests_per_turn_max.max(1),
             calls_left: CALLS_PER_TURN,
             bytes_left: config.bytes_per_turn_max.max(1),
+            journal: None,
         }
     }
 }

@@ -145,6 +145,19 @@ impl<S: 'static> Context<'_, S> {
         matches!(self.core.base.phase, Phase::Draining { .. } | Phase::Forced)
     }
 
+    /// What is left of the time that a drain may take; nothing when none is under way.
+    pub(crate) fn grace_left(&self) -> Duration {
+        match self.core.base.phase {
+            Phase::Draining { until, .. } => until.since(self.now()).into(),
+            Phase::Running | Phase::Forced => Duration::ZERO,
+        }
+    }
+
+    /// Whether a drain ends now, whatever is unfinished.
+    pub(crate) fn is_forced(&self) -> bool {
+        self.core.base.phase == Phase::Forced
+    }
+
     /// Puts a value into the loop that its sources share, and gives the key to it. It stays for as
     /// long as the loop, or until it is taken out by [`unshare`](Context::unshare).
     pub fn share<T: 'static>(&mut self, value: T) -> Local<T> {

@@ -32,6 +32,8 @@ pub enum ErrorKind {
     DrainForced,
     /// The table of sources is full.
     Full,
+    /// What was to set a loop up panicked.
+    Panicked,
 }
 
 impl Error {
@@ -75,7 +77,7 @@ impl Error {
             ErrorKind::Forked => Some("make a new loop in the child, or exec"),
             ErrorKind::DrainForced => Some("allow a longer drain, or shorter requests"),
             ErrorKind::Full => Some("remove sources, or run several loops"),
-            ErrorKind::Invalid => None,
+            ErrorKind::Invalid | ErrorKind::Panicked => None,
         }
     }
 

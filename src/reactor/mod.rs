@@ -103,7 +103,9 @@ pub use sources::Sources;
 pub use stream::{Link, StreamEnd, StreamHandler, StreamOptions, write_to};
 pub use waker::Waker;
 
-pub(crate) use clock::{monotonic_nanos, wall};
+pub(crate) use clock::{monotonic_nanos, unix_seconds, wall};
+pub(crate) use demultiplexer::{Demultiplexer, Registrar, Watch, events, translate};
 pub(crate) use dispatch::discard;
 pub(crate) use gate::Gate;
 pub(crate) use listener::{Acceptor, Listener};
+pub(crate) use waker::Remote;

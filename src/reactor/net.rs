@@ -236,16 +236,43 @@ impl StreamListener {
         listener.map_err(|error| Error::io("listen on", address.to_string(), error))
     }
 
+    /// Listens on `address` with `sockets` sockets, for as many loops. The kernel gives a connection
+    /// to one of them, by a hash of its addresses (`SO_REUSEPORT`, socket(7)), whether or not its loop
+    /// has time; so each must be served, and one that is dropped takes its queue along.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind_tcp`](StreamListener::bind_tcp). An address that another program shares with
+    /// nobody but itself is in use, too.
+    pub fn bind_tcp_for(
+        sockets: usize,
+        address: impl ToSocketAddrs,
+    ) -> Result<Vec<StreamListener>> {
+        let address = resolve(address)?;
+        let listeners = StreamListener::tcp_for(sockets, address);
+        listeners.map_err(|error| Error::io("listen on", address.to_string(), error))
+    }
+
+    fn tcp_for(sockets: usize, address: SocketAddr) -> io::Result<Vec<StreamListener>> {
+        // Bound without sharing it is refused when anybody listens there; it also gets the port.
+        let first = tcp_socket(address)?;
+        first.bind(&SockAddr::from(address))?;
+        let bound = first.local_addr()?;
+        drop(first);
+        let shared = |_| {
+            let socket = tcp_socket(address)?;
+            socket.set_reuse_port(true)?;
+            StreamListener::listening(socket, &bound)
+        };
+        (0..sockets).map(shared).collect()
+    }
+
     fn tcp(address: SocketAddr) -> io::Result<StreamListener> {
-        let socket = stream_socket(Domain::for_address(address))?;
-        socket.set_reuse_address(true)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(false)?;
-        }
-        socket.set_out_of_band_inline(true)?;
-        socket.set_tcp_nodelay(true)?;
-        socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
-        socket.bind(&SockAddr::from(address))?;
+        StreamListener::listening(tcp_socket(address)?, &SockAddr::from(address))
+    }
+
+    fn listening(socket: Socket, address: &SockAddr) -> io::Result<StreamListener> {
+        socket.bind(address)?;
         socket.listen(BACKLOG)?;
         Ok(StreamListener {
             end: End::Kernel(socket.into()),
@@ -365,6 +392,19 @@ pub(super) fn resolve(address: impl ToSocketAddrs) -> Result<SocketAddr> {
         .to_socket_addrs()
         .and_then(|mut all| all.next().ok_or_else(none));
     resolved.map_err(|error| Error::io("resolve", "the address to listen on", error))
+}
+
+/// A TCP socket with what those that it accepts inherit.
+fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = stream_socket(Domain::for_address(address))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_out_of_band_inline(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    Ok(socket)
 }
 
 fn stream_socket(domain: Domain) -> io::Result<Socket> {

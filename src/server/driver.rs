@@ -85,9 +85,14 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             pools,
             date,
             metrics,
+            observer,
             ..
         } = host;
+        let is_observed = observer.is_some();
         let mut turn = Turn::new(cx.now(), date.at(cx.unix_seconds()), config, pools);
+        if let Some(observer) = observer {
+            turn.journal = observer.journal(cx.token());
+        }
         let mut unit = Unit {
             service,
             state,
@@ -104,6 +109,9 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         self.connection.handle_blocked(turn.pools);
         if self.exchange.is_some() {
             self.let_go_if_over(&mut unit);
+        }
+        if is_observed {
+            host.report(None, cx);
         }
         next
     }
@@ -315,7 +323,8 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         if self.end.resets() {
             self.stream.abort_on_close();
         }
-        let listener = cx.with(self.host, |host, _| {
+        let listener = cx.with(self.host, |host, cx| {
+            host.report(Some(self.end), cx);
             host.metrics.count_close(self.end);
             host.refused -= usize::from(self.counted == Counted::Refused);
             host.gate.leave()

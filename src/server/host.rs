@@ -4,10 +4,12 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::metrics::ServerMetrics;
-use crate::connection::{Config, Pools};
+use super::observer::{Moment, Noted, Observer};
+use crate::connection::{CloseReason, Config, Pools};
 use crate::http::DateCache;
 use crate::reactor::{Context, Gate, Local};
 use crate::service::Service;
+use crate::slab::Token;
 
 /// The service, the settings, the buffers and the counters of one server on one loop.
 pub(super) struct Host<S, V> {
@@ -20,6 +22,8 @@ pub(super) struct Host<S, V> {
     /// Live connections that were accepted only to be refused.
     pub(super) refused: usize,
     pub(super) metrics: ServerMetrics,
+    /// Who wants to know of each exchange.
+    pub(super) observer: Option<Box<Observer>>,
     pub(super) of: PhantomData<fn(&mut S)>,
 }
 
@@ -37,7 +41,36 @@ impl<S, V> Host<S, V> {
             connections_max,
             refused: 0,
             metrics: ServerMetrics::new(),
+            observer: None,
             of: PhantomData,
+        }
+    }
+
+    /// What the connection `token` notes from now on is for the observer.
+    #[cold]
+    pub(super) fn observe(&mut self, token: Token, noted: Noted) {
+        if let Some(observer) = &mut self.observer {
+            observer.insert(token, noted);
+        }
+    }
+
+    /// Tells the observer how the exchanges of the connection that runs went.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn report(&mut self, ended: Option<CloseReason>, cx: &mut Context<'_, S>)
+    where
+        S: 'static,
+    {
+        let Some(observer) = &mut self.observer else {
+            return;
+        };
+        let at = Moment {
+            now: cx.now(),
+            unix_seconds: cx.unix_seconds(),
+        };
+        match ended {
+            None => observer.report(cx.token(), at, &mut self.metrics),
+            Some(reason) => observer.close(cx.token(), reason, at, &mut self.metrics),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::driver::{Counted, Driver};
 use super::host::Host;
+use super::observer::Noted;
 use crate::connection::{Connection, Turn};
 use crate::reactor::{Acceptor, Context, Listener, Local, Peer, Stream, StreamListener};
 use crate::service::Service;
@@ -30,10 +31,13 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
     }
 
     fn accept(&mut self, stream: Stream, peer: Peer, _state: &mut S, cx: &mut Context<'_, S>) {
+        let mut noted = None;
         let connection = cx.with(self.host, |host, cx| {
+            noted = host.observer.as_ref().map(|_| Noted::new(peer.clone()));
             let full = host.is_full();
             let date = host.date.at(cx.unix_seconds());
             let mut turn = Turn::new(cx.now(), date, &host.config, &mut host.pools);
+            turn.journal = noted.as_mut().map(|noted| &mut noted.journal);
             host.gate.enter();
             host.metrics.accepted += 1;
             match full {
@@ -47,11 +51,16 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
         let Some((connection, counted)) = connection else {
             return;
         };
-        if let Err(refused) =
-            cx.insert(Driver::new((stream, &peer), self.host, connection, counted))
-        {
-            tracing::warn!(target: "trine::http", error = %refused.error, "connection dropped");
-            refused.source.give_up(cx);
+        match cx.insert(Driver::new((stream, &peer), self.host, connection, counted)) {
+            Ok(token) => {
+                if let Some(noted) = noted {
+                    cx.with(self.host, |host, _| host.observe(token, noted));
+                }
+            }
+            Err(refused) => {
+                tracing::warn!(target: "trine::http", error = %refused.error, "connection dropped");
+                refused.source.give_up(cx);
+            }
         }
     }
 }

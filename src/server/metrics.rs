@@ -11,7 +11,7 @@ pub struct ServerMetrics {
     pub accepted: u64,
     /// Requests given to the service.
     pub requests: u64,
-    /// Calls of the service that panicked.
+    /// Calls of the service, and of [`on_served`](super::Server::on_served), that panicked.
     pub panics: u64,
     closed: [u64; CloseReason::ALL.len()],
 }

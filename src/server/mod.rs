@@ -12,13 +12,22 @@
 //! [`Server::serve`] makes a loop of its own and drains on SIGTERM and SIGINT;
 //! [`Server::attach`] puts the server on a loop that has other things to do as well.
 //!
+//! [`Server::on_served`] tells of each exchange that is over, for an access log:
+//!
+//! ```text
+//!   connection ── begins, answers, bytes taken ──> journal ── over, or cut ──> Served ──> your call
+//! ```
+//!
 //! Each connection is a source. What they share (the service, the settings, the buffers, the
 //! counters) is one value of the loop, lent to whichever runs.
 
+mod access_line;
 mod driver;
 mod host;
 mod listener;
 mod metrics;
+mod observer;
+mod served;
 mod settings;
 mod unit;
 
@@ -32,9 +41,12 @@ use crate::service::{Service, respond};
 use crate::{Request, Response};
 
 use host::Host;
+use observer::Observer;
 
+pub use access_line::{Combined, Escaped};
 pub use host::ServerHandle;
 pub use metrics::ServerMetrics;
+pub use served::{Ended, Served};
 
 /// A listening HTTP/1.1 server with its settings, not yet running.
 ///
@@ -46,6 +58,7 @@ pub struct Server {
     config: Config,
     connections_max: usize,
     drain: Duration,
+    observer: Option<Box<Observer>>,
 }
 
 impl Server {
@@ -74,6 +87,7 @@ impl Server {
             config: Config::default(),
             connections_max: host::default_connections_max(),
             drain: Duration::from_secs(30),
+            observer: None,
         }
     }
 
@@ -133,7 +147,9 @@ impl Server {
     {
         self.check()?;
         let mut cx = sources.context();
-        let host = cx.share(Host::new(service, self.config, self.connections_max));
+        let mut host = Host::new(service, self.config, self.connections_max);
+        host.observer = self.observer;
+        let host = cx.share(host);
         match cx.insert(listener::listener(self.listener, host)) {
             Ok(_) => Ok(ServerHandle::new(host)),
             Err(error) => {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::Server;
+use super::observer::Observer;
+use super::served::Served;
 use crate::connection::{Config, Rate};
 use crate::reactor::{Error, ErrorKind, Result};
 use crate::time::Span;
@@ -86,6 +88,29 @@ impl Server {
     #[must_use]
     pub fn requests_per_connection_max(mut self, requests: u32) -> Server {
         self.config.requests_per_connection_max = requests;
+        self
+    }
+
+    /// Calls `call` for each exchange that is over: for an access log, see [`Served::combined`]. It
+    /// runs on the loop's thread, once for each in the order of a connection, and must not wait; a
+    /// panic in it is counted and harms nobody.
+    ///
+    /// Without it nothing is remembered of an exchange. With it each connection keeps a copy of the
+    /// heads, at most [`head_bytes_max`](crate::http::Limits) bytes each, whose answers are not
+    /// taken yet.
+    ///
+    /// ```no_run
+    /// use trine::{Response, Server};
+    ///
+    /// # fn main() -> trine::Result<()> {
+    /// Server::bind("127.0.0.1:8080")?
+    ///     .on_served(|served| println!("{}", served.combined()))
+    ///     .serve(|_| Response::text("hello\n"))
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on_served(mut self, call: impl FnMut(&Served<'_>) + Send + 'static) -> Server {
+        self.observer = Some(Box::new(Observer::new(call)));
         self
     }
 
