@@ -59,8 +59,8 @@
 //!
 //! | fault | what trine does | proof |
 //! |---|---|---|
-//! | 22 signals by thousands | at most one batch a turn; equal ones merge | `a_thousand_rapid_signals_fill_the_pipe_and_arrive_as_one_event`, `different_signals_never_merge`, `a_flood_of_messages_keeps_neither_timers_nor_signals_from_running` |
-//! | 23 a signal for another thread | it interrupts nobody; children begin with an empty mask | `a_signal_during_a_blocking_call_of_another_thread_interrupts_nobody`, `a_child_begins_with_no_signal_blocked_or_caught_and_without_descriptors_of_the_loop` |
+//! | 22 signals by thousands | at most one batch a turn; equal ones merge | `ten_thousand_signals_a_second_are_merged_and_harm_nobody`, `a_thousand_rapid_signals_fill_the_pipe_and_arrive_as_one_event`, `different_signals_never_merge`, `a_flood_of_messages_keeps_neither_timers_nor_signals_from_running` |
+//! | 23 a signal for another thread | it interrupts nobody; children begin with an empty mask | `a_signal_during_a_blocking_call_of_another_thread_interrupts_nobody`, `a_child_begins_with_no_signal_blocked_or_caught_and_without_descriptors_of_the_loop`, `a_child_has_an_empty_mask_and_catches_nothing` |
 //! | 24 SIGTERM with work under way | idle connections end at once, work is finished and says `close`, status 0; a second signal forces the end | `what_is_under_way_is_answered_and_what_is_idle_is_closed`, `under_load_every_request_that_was_taken_is_answered`, `a_second_signal_forces_the_end_with_a_status_of_its_own`, `sigterm_drains_and_what_is_under_way_is_answered` |
 //! | 25 a client that keeps a drain waiting | cut at the drain's deadline, with a status of its own | `the_drain_deadline_forces_the_end_and_not_before`, `a_drain_that_takes_too_long_is_forced`, `a_draining_server_still_has_deadlines` |
 //! | 49 an admin side exposed, or starved | a listener of its own on loopback or a Unix socket, with connections in reserve | `a_unix_socket_serves_the_same_and_its_file_goes_with_it` |
@@ -72,7 +72,7 @@
 //! | 31 a handler panics | 500 if nothing was sent, else a cut; that connection only | `a_panic_is_answered_500_and_harms_no_other`, `a_panic_in_an_exchange_cuts_its_own_connection_and_no_other`, `a_thousand_panics_at_once_are_a_thousand_answers_and_harm_nobody` |
 //! | 32 a worker dies, a Drop panics | replaced; the request is answered once | `a_worker_that_dies_is_replaced_and_no_request_hangs`, `jobs_that_panic_cost_no_thread_even_if_what_they_threw_panics_too`, `a_worker_whose_drop_panics_is_replaced_and_at_the_end_it_is_not`, `a_panic_in_register_in_the_last_call_or_in_drop_leaves_nothing_behind_either` |
 //! | 33 a panic in a store | no lock is held over code of others; that session is reopened | `a_panic_is_unknown_and_the_session_is_reopened`, `a_completion_that_panics_harms_nobody`, `a_completion_that_panics_at_any_call_stops_no_thread` |
-//! | 39 descriptors left open in a child | all of them close on exec | `a_child_begins_with_no_signal_blocked_or_caught_and_without_descriptors_of_the_loop` |
+//! | 39 descriptors left open in a child | all of them close on exec | `a_child_begins_with_no_signal_blocked_or_caught_and_without_descriptors_of_the_loop`, `a_child_has_three_descriptors_whatever_the_server_has` |
 //!
 //! # Storage
 //!
@@ -88,7 +88,8 @@
 //! |---|---|---|
 //! | 40 smuggling | RFC 9112 to the letter, or 400 and the end; see the [attacks](crate::http#known-attacks-and-the-tests-that-hold-them-off) | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule`, `chunks_outside_the_rules_are_refused_with_the_status_of_the_rule`, `what_is_wrong_is_refused_once_and_followed_by_silence` |
 //! | 41 a response split by a value | refused where it is set | `what_could_split_a_response_is_refused`, `fuzz/fuzz_targets/encoder.rs` |
-//! | 42 traversal | resolved beneath the folder by the kernel, or component by component | `a_path_is_split_at_its_slashes_and_its_segments_are_decoded_after_that` |
+//! | 42 traversal | resolved beneath the folder by the kernel, or component by component | `no_path_leads_out_of_the_folder_and_none_to_what_is_no_file`, `both_ways_to_resolve_a_path_stay_inside`, `a_path_is_split_at_its_slashes_and_its_segments_are_decoded_after_that` |
+//! | 43 escapes and line ends in a log | one line of printable ASCII for a request, a kibibyte for a field | `whatever_is_sent_is_one_line_of_printable_ascii`, `nothing_a_client_sends_makes_a_second_line_or_moves_a_terminal`, `a_field_of_a_log_line_is_at_most_a_kibibyte` |
 //! | 44 lengths that overflow | digits, counted and checked | `numbers_are_digits_below_two_to_the_power_of_64`, `chunks_outside_the_rules_are_refused_with_the_status_of_the_rule`, `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
 //! | 45 keys that collide | fields are a list of bounded length; the memory store hashes with a key of its own | `each_store_hashes_keys_in_its_own_way`, `every_rule_and_limit_has_a_request_that_breaks_it_and_names_its_section` |
 //!
@@ -132,9 +133,10 @@
 //! | node CVE-2013-4450 | unread answers stop the parser | `pipelined_requests_whose_answers_nobody_reads_stop_the_parser` |
 //! | node CVE-2023-30589, 2021-22959, 2024-27982, 2018-7159 | bare CR, blanks before a colon or a line or in a length | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
 //! | nginx f405ef1, picohttpparser a875a01, HTTP-Garden 17, 31, 39 | lines of chunks end with CR LF | `chunks_outside_the_rules_are_refused_with_the_status_of_the_rule` |
-//! | nginx CVE-2009-4487, CVE-2009-3896 | control octets in a log; a target too long | `what_is_far_too_long_is_refused_without_memory` |
-//! | h2o CVE-2016-1133, hyper-staticfile 2022-0072 | redirects | `what_could_split_a_response_is_refused` |
-//! | h2o CVE-2015-5638, hyper-staticfile 2022-0069 | traversal | `a_path_is_split_at_its_slashes_and_its_segments_are_decoded_after_that` |
+//! | nginx CVE-2017-7529, cb9252a | ranges, with checked arithmetic | `no_range_reaches_past_the_end_or_overflows` |
+//! | nginx CVE-2009-4487, CVE-2009-3896 | control octets in a log; a target too long | `nothing_a_client_sends_makes_a_second_line_or_moves_a_terminal`, `what_is_far_too_long_is_refused_without_memory` |
+//! | h2o CVE-2016-1133, hyper-staticfile 2022-0072 | redirects | `what_could_split_a_response_is_refused`, `a_folder_without_its_slash_is_redirected_within_this_server` |
+//! | h2o CVE-2015-5638, hyper-staticfile 2022-0069 | traversal | `a_path_is_split_at_its_slashes_and_its_segments_are_decoded_after_that`, `no_path_leads_out_of_the_folder_and_none_to_what_is_no_file` |
 //! | bytes 2026-0007, http 2019-0033 | arithmetic of capacities; fuzzed with overflow checks | `bytes_leave_in_the_order_they_came_whatever_grows_or_moves`, `consuming_more_than_is_held_is_a_bug_that_says_so`, `.ci/fuzz` |
 //! | lru 2026-0253 | structures are whole when a Drop panics | `a_panic_in_register_in_the_last_call_or_in_drop_leaves_nothing_behind_either`, `jobs_that_panic_cost_no_thread_even_if_what_they_threw_panics_too` |
 //! | quinn-proto 2026-0037 | nothing outside is unwrapped; a fuzz target for each decoder | `nothing_outside_tests_unwraps`, `every_fuzz_target_is_built_and_named` |
@@ -148,4 +150,4 @@
 //! TLS (46; rustls 2024-0336 and 2024-0399): there is none. io_uring (50; tokio #7724 and others, rio
 //! 2020-0021) and leader/followers (51): not part of the server on epoll.
 //!
-//! Not proven yet: SIGHUP, and a successor (26); privileges after bind (47); sockets from a service manager (48); escapes and line ends in a log (43).
+//! Not proven yet: SIGHUP, and a successor (26); privileges after bind (47); sockets from a service manager (48).

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A time may be so many times its bar: the machine has other users, and the client shares its
-/// processors with the server.
+/// processors with the server. What the scheduler says that the server waited for a processor is added.
 pub const LENIENT: u32 = 10;
 
 /// The same as a share of a processor, or of memory: those do not depend on others so much.

@@ -68,7 +68,7 @@ fn judge(drill: &Drill, cuts: &Cuts, deadline: Duration, late: Duration) {
         cuts.first()
     );
     assert!(
-        cuts.last() <= deadline + gate(late),
+        cuts.last() <= deadline + gate(late) + drill.starved(),
         "cut after {:?}",
         cuts.last()
     );

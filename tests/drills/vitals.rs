@@ -11,6 +11,8 @@ pub struct Vitals {
     pub resident: usize,
     /// Processor time of all its threads that live.
     pub busy: Duration,
+    /// How long they were ready to run while others had the processors.
+    pub waited: Duration,
 }
 
 impl Vitals {
@@ -22,20 +24,24 @@ impl Vitals {
             let digits = line.trim().trim_end_matches(" kB");
             digits.parse::<usize>().ok()
         };
+        let (busy, waited) = processor(id)?;
         Some(Vitals {
             descriptors: fs::read_dir(format!("/proc/{id}/fd")).ok()?.count(),
             resident: number("VmRSS:")? * 1024,
-            busy: busy(id)?,
+            busy,
+            waited,
         })
     }
 }
 
-/// In nanoseconds, from the scheduler.
-fn busy(id: u32) -> Option<Duration> {
-    let mut nanos = 0;
+/// What the scheduler says of all threads: the time on a processor, and the time in its queue.
+fn processor(id: u32) -> Option<(Duration, Duration)> {
+    let (mut busy, mut waited) = (0, 0);
     for task in fs::read_dir(format!("/proc/{id}/task")).ok()? {
         let statistics = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-        nanos += statistics.split(' ').next()?.parse::<u64>().ok()?;
+        let mut numbers = statistics.split(' ').map(str::parse::<u64>);
+        busy += numbers.next()?.ok()?;
+        waited += numbers.next()?.ok()?;
     }
-    Some(Duration::from_nanos(nanos))
+    Some((Duration::from_nanos(busy), Duration::from_nanos(waited)))
 }
