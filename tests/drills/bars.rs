@@ -15,7 +15,8 @@ pub const P99: Duration = Duration::from_millis(50);
 /// How late a deadline may be seen.
 pub const LATE: Duration = Duration::from_millis(200);
 
-fn is_strict() -> bool {
+/// Whether times are held to their bars whatever else the machine does.
+pub fn is_strict() -> bool {
     std::env::var_os("TRINE_DRILL_STRICT").is_some()
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::bars::{P99, gate};
+use super::bars::{P99, gate, is_strict};
 use super::bystander::{Bystander, Seen, ask};
 use super::support::program::{Program, executable};
 use super::vitals::Vitals;
@@ -144,7 +144,7 @@ impl Drill {
     /// How long the server was kept from the processors by others since the drill began: no time of the
     /// server's is judged without it.
     pub fn starved(&self) -> Duration {
-        self.vitals().waited.saturating_sub(self.base.waited)
+        kept(&self.base, &self.vitals())
     }
 
     /// Says a figure of this drill.
@@ -181,7 +181,7 @@ impl Drill {
             self.name
         );
         let p99 = report.seen.quantile(0.99);
-        let starved = report.after.waited.saturating_sub(report.base.waited);
+        let starved = kept(&report.base, &report.after);
         assert!(
             p99 <= gate(P99) + starved,
             "{}: p99 of bystanders {p99:?}",
@@ -245,6 +245,14 @@ impl Drill {
             busy * 100.0,
             millis(after.waited.saturating_sub(base.waited)),
         );
+    }
+}
+
+/// The allowance between two looks for what others took: none when bars are strict.
+fn kept(before: &Vitals, after: &Vitals) -> Duration {
+    match is_strict() {
+        true => Duration::ZERO,
+        false => after.waited.saturating_sub(before.waited),
     }
 }
 
