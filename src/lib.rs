@@ -74,6 +74,7 @@
 //! | what is accepted and refused as HTTP, and the attacks | `http/mod.rs` |
 //! | percent-decoding; the types of the `http` crate | `http/percent.rs`, `http/types.rs` |
 //! | what is optional | `features.rs` |
+//! | faults, and what proves that they are survived | `faults.rs`; drills from outside: `.ci/drills` |
 //! | states and deadlines of a connection | `connection/state.rs`, `connection/config.rs` |
 //! | bodies in pieces: what is asked when, marks, ends | `connection/streaming.rs`, `connection/exchange.rs` |
 //! | how and why connections end | `connection/ending.rs`, `connection/close_reason.rs` |
@@ -152,6 +153,8 @@ pub mod server;
 pub mod testing;
 
 pub mod features;
+
+pub mod faults;
 
 pub use connection::CloseReason;
 pub use http::{Request, Response};

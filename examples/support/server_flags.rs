@@ -25,6 +25,7 @@ pub struct ServerFlags {
     field_limit: Option<u16>,
     body_limit: Option<u64>,
     max_connections: Option<usize>,
+    max_requests: Option<u32>,
     model: Option<Model>,
     workers: Option<usize>,
     queue: Option<usize>,
@@ -64,6 +65,7 @@ impl ServerFlags {
   --body-limit BYTES    of a request body (default 1048576 if it is collected, none in pieces; of kv
                         16777216)
   --max-connections N   at one time (default half of the descriptors)
+  --max-requests N      on one connection (default 1000)
   --model MODEL         who calls the service: single, the loop (default), or half-sync, worker
                         threads that may block (default with --workers or --queue)
   --workers N           worker threads (default 8)
@@ -85,6 +87,7 @@ impl ServerFlags {
             "field-limit" => self.field_limit = positive(name, from)?,
             "body-limit" => self.body_limit = positive(name, from)?,
             "max-connections" => self.max_connections = positive(name, from)?,
+            "max-requests" => self.max_requests = positive(name, from)?,
             "model" => self.model = Some(model(from)?),
             "workers" => self.workers = positive(name, from)?,
             "queue" => self.queue = positive(name, from)?,
@@ -217,6 +220,8 @@ impl ServerFlags {
         limits.fields_max = self.field_limit.unwrap_or(limits.fields_max);
         limits.body_bytes_max = self.body_limit.unwrap_or(limits.body_bytes_max);
         limits.streamed_bytes_max = self.body_limit.unwrap_or(limits.streamed_bytes_max);
+        config.requests_per_connection_max =
+            (self.max_requests).unwrap_or(config.requests_per_connection_max);
     }
 }
 
