@@ -56,13 +56,21 @@ pub enum CloseReason {
     Drained,
     /// The server had no room for one more connection (503).
     Overloaded,
+    /// It was idle, and the server needed its place (silent).
+    Evicted,
+    /// The server was short of memory or connections; the last answer said so by `Connection: close`.
+    Shed,
+    /// The server was short of memory and did not give the request to the service (503).
+    Refused,
+    /// The body would have taken the server beyond the memory it may have (503).
+    MemoryLimit,
     /// The server would not wait any longer.
     Forced,
 }
 
 impl CloseReason {
     /// Every reason, in the order of [`index`](CloseReason::index).
-    pub const ALL: [CloseReason; 22] = [
+    pub const ALL: [CloseReason; 26] = [
         CloseReason::PeerClosed,
         CloseReason::CloseRequested,
         CloseReason::PeerReset,
@@ -84,6 +92,10 @@ impl CloseReason {
         CloseReason::RequestCap,
         CloseReason::Drained,
         CloseReason::Overloaded,
+        CloseReason::Evicted,
+        CloseReason::Shed,
+        CloseReason::Refused,
+        CloseReason::MemoryLimit,
         CloseReason::Forced,
     ];
 
@@ -139,6 +151,10 @@ impl fmt::Display for CloseReason {
             CloseReason::RequestCap => "request cap",
             CloseReason::Drained => "drained",
             CloseReason::Overloaded => "overloaded",
+            CloseReason::Evicted => "evicted",
+            CloseReason::Shed => "shed",
+            CloseReason::Refused => "refused",
+            CloseReason::MemoryLimit => "memory limit",
             CloseReason::Forced => "forced",
         })
     }

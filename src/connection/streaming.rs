@@ -19,7 +19,7 @@ use super::exchange::{
 };
 use super::progress::{Polled, read_within_budget};
 use super::state::State;
-use super::turn::{Step, Turn};
+use super::turn::{Admission, Step, Turn};
 use super::{Connection, Failure, PANICKED, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
 use crate::http::{
@@ -66,6 +66,9 @@ impl Connection {
         let (State::Announced { until }, Some(input)) = (&self.state, &mut self.input) else {
             return self.poll(turn);
         };
+        if turn.admits == Admission::Nobody {
+            return self.turn_away(turn);
+        }
         let until = *until;
         let framing = input.head().framing();
         let wanted = ask(&input.request_head());
@@ -113,11 +116,12 @@ impl Connection {
     ) -> Step {
         let due = self.due(turn);
         turn.calls_left = turn.calls_left.saturating_sub(1);
+        let is_last = self.is_last();
         let State::Streaming(streaming) = &mut self.state else {
             return self.poll(turn);
         };
         if streaming.outgoing == Outgoing::Owed {
-            streaming.context.close |= self.quota == Quota::Draining;
+            streaming.context.close |= is_last;
         }
         let output = self.output.get_or_insert_with(|| turn.pools.take_output());
         let mut flow = Flow {
@@ -166,6 +170,9 @@ impl Connection {
             }
             (Producer::Resting, _) => true,
         };
+        if !streaming.supply.is_empty() && streaming.supply_charge.bytes() == 0 {
+            streaming.supply_charge = turn.pools.charge(&streaming.supply);
+        }
         if !went_well {
             self.fail_streaming(PANICKED, turn);
         }
@@ -248,6 +255,7 @@ impl Connection {
         let deadlines = &turn.config.deadlines;
         let mut streaming = Streaming::new(context, Framing::None, until, deadlines);
         streaming.outgoing = Outgoing::Length(content.len() as u64);
+        streaming.supply_charge = turn.pools.charge(&content);
         streaming.supply = content;
         streaming.incoming = Incoming::Ended;
         self.state.change(State::Streaming(Box::new(streaming)));

@@ -28,6 +28,15 @@ pub struct Turn<'a> {
     pub(super) calls_left: u32,
     /// Bytes this connection may still read in this turn.
     pub(super) bytes_left: usize,
+    pub(super) admits: Admission,
+}
+
+/// Whose requests are given to the service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Admission {
+    Everybody,
+    /// No one's: they are told 503.
+    Nobody,
 }
 
 impl<'a> Turn<'a> {
@@ -44,7 +53,20 @@ impl<'a> Turn<'a> {
             requests_left: config.requests_per_turn_max.max(1),
             calls_left: CALLS_PER_TURN,
             bytes_left: config.bytes_per_turn_max.max(1),
+            admits: Admission::Everybody,
         }
+    }
+
+    /// In this turn, a request whose body is still to come is [turned
+    /// away](super::Connection::turn_away) when it is announced. Whole ones are up to the caller.
+    pub fn admit_nobody(&mut self) {
+        self.admits = Admission::Nobody;
+    }
+
+    /// Whether requests are given to the service.
+    #[must_use]
+    pub fn admits_requests(&self) -> bool {
+        self.admits == Admission::Everybody
     }
 }
 

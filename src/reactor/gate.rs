@@ -45,6 +45,11 @@ impl Gate {
         self.waiting.take()
     }
 
+    /// The listener that waits, which waits no more.
+    pub(crate) fn take_waiting(&mut self) -> Option<Token> {
+        self.waiting.take()
+    }
+
     /// Connections now.
     pub(crate) fn live(&self) -> usize {
         self.live

@@ -2,11 +2,13 @@
 //! between the machine and the service. Makes no decision of its own.
 
 mod facts;
+mod pressed;
 
 use std::fmt;
 use std::io;
 
 use super::host::Host;
+use super::ladder::Rung;
 use super::unit::{InHand, Unit};
 use crate::connection::{Call, CloseReason, Connection, Flow, Reply, Step, Turn, Wake};
 use crate::http::Request;
@@ -30,7 +32,7 @@ pub(super) struct Driver<S, V> {
 }
 
 /// How a connection counts against the limit.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Counted {
     Served,
     /// Accepted only to be told that there is no room.
@@ -79,12 +81,14 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         state: &mut S,
         cx: &mut Context<'_, S>,
     ) -> Next {
+        let pressed = host.overload.rung() >= Rung::NoKeepAlive;
         let Host {
             service,
             config,
             pools,
             date,
             metrics,
+            overload,
             ..
         } = host;
         let mut turn = Turn::new(cx.now(), date.at(cx.unix_seconds()), config, pools);
@@ -93,6 +97,9 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             state,
             metrics,
         };
+        if pressed {
+            self.press(overload.rung(), &mut turn);
+        }
         let step = match event {
             Event::Ready(readiness) => {
                 self.ready = self.ready.union(readiness);
@@ -100,10 +107,19 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             }
             event => self.handle_other(event, cx.is_draining(), &mut turn),
         };
-        let next = self.drive(step, &mut turn, &mut unit, cx);
-        self.connection.handle_blocked(turn.pools);
+        let next = match pressed {
+            false => self.drive(step, &mut turn, &mut unit, cx),
+            true => self.drive_pressed(step, &mut turn, &mut unit, cx),
+        };
+        let holds_memory = self.connection.holds_memory();
+        if holds_memory {
+            self.connection.handle_blocked(turn.pools);
+        }
         if self.exchange.is_some() {
             self.let_go_if_over(&mut unit);
+        }
+        if holds_memory && host.is_near_a_limit() {
+            host.judge_in(self.host, cx);
         }
         next
     }

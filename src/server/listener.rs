@@ -1,7 +1,8 @@
-//! Makes a source of each accepted connection.
+//! Makes a source of each accepted connection, or has it wait for a place.
 
 use super::driver::{Counted, Driver};
 use super::host::Host;
+use super::ladder::Rung;
 use crate::connection::{Connection, Turn};
 use crate::reactor::{Acceptor, Context, Listener, Local, Peer, Stream, StreamListener};
 use crate::service::Service;
@@ -9,6 +10,18 @@ use crate::slab::Token;
 
 pub(super) struct HttpAcceptor<S, V> {
     host: Local<Host<S, V>>,
+    /// Accepted when the server was full, for the place of somebody idle.
+    waiting: Option<(Stream, Peer)>,
+}
+
+/// What to do with one client more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Admission {
+    Place,
+    /// When somebody idle has made room.
+    Wait,
+    /// Tell it that there is no room.
+    Refusal,
 }
 
 /// The listener source of a server.
@@ -16,42 +29,90 @@ pub(super) fn listener<S: 'static, V: Service<S>>(
     socket: StreamListener,
     host: Local<Host<S, V>>,
 ) -> Listener<HttpAcceptor<S, V>> {
-    Listener::new(socket, HttpAcceptor { host })
+    let waiting = None;
+    Listener::new(socket, HttpAcceptor { host, waiting })
 }
 
-impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
-    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool {
-        cx.with(self.host, |host, _| host.gate.has_room(listener))
-            .unwrap_or(false)
+impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
+    fn admission(&self, cx: &mut Context<'_, S>) -> Admission {
+        let local = self.host;
+        let admission = cx.with(local, |host, cx| match host.is_full() {
+            false => Admission::Place,
+            true if !cx.is_draining() && host.is_making_room(local, cx) => Admission::Wait,
+            true => Admission::Refusal,
+        });
+        admission.unwrap_or(Admission::Wait)
     }
 
-    fn wait_for_room(&mut self, listener: Token, cx: &mut Context<'_, S>) {
-        cx.with(self.host, |host, _| host.gate.wait(listener));
-    }
-
-    fn accept(&mut self, stream: Stream, peer: Peer, _state: &mut S, cx: &mut Context<'_, S>) {
-        let connection = cx.with(self.host, |host, cx| {
-            let full = host.is_full();
+    /// Makes a source of `stream`, which is served or refused.
+    fn seat(&mut self, stream: Stream, peer: &Peer, counted: Counted, cx: &mut Context<'_, S>) {
+        let local = self.host;
+        let connection = cx.with(local, |host, cx| {
             let date = host.date.at(cx.unix_seconds());
             let mut turn = Turn::new(cx.now(), date, &host.config, &mut host.pools);
             host.gate.enter();
             host.metrics.accepted += 1;
-            match full {
-                true => {
-                    host.refused += 1;
-                    (Connection::refused(&mut turn), Counted::Refused)
-                }
-                false => (Connection::new(turn.now, turn.config), Counted::Served),
+            let connection = match counted {
+                Counted::Refused => Connection::refused(&mut turn),
+                Counted::Served => Connection::new(turn.now, turn.config),
+            };
+            host.refused += usize::from(counted == Counted::Refused);
+            if host.is_near_a_limit() {
+                host.judge_in(local, cx);
             }
+            connection
         });
-        let Some((connection, counted)) = connection else {
+        let Some(connection) = connection else {
             return;
         };
-        if let Err(refused) =
-            cx.insert(Driver::new((stream, &peer), self.host, connection, counted))
-        {
+        let driver = Driver::new((stream, peer), local, connection, counted);
+        if let Err(refused) = cx.insert(driver) {
             tracing::warn!(target: "trine::http", error = %refused.error, "connection dropped");
             refused.source.give_up(cx);
+        }
+    }
+
+    /// Sees to whoever waits for a place. Whether nobody does any more.
+    fn seat_waiting(&mut self, cx: &mut Context<'_, S>) -> bool {
+        let Some((stream, peer)) = self.waiting.take() else {
+            return true;
+        };
+        match self.admission(cx) {
+            Admission::Place => self.seat(stream, &peer, Counted::Served, cx),
+            Admission::Refusal => self.seat(stream, &peer, Counted::Refused, cx),
+            Admission::Wait => self.waiting = Some((stream, peer)),
+        }
+        self.waiting.is_none()
+    }
+}
+
+impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
+    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool {
+        let is_seated = self.waiting.is_none() || self.seat_waiting(cx);
+        let has_room = cx.with(self.host, |host, _| {
+            let is_paused = host.overload.rung() == Rung::PauseAccepting;
+            if is_paused || !is_seated {
+                host.gate.wait(listener);
+                return false;
+            }
+            host.gate.has_room(listener)
+        });
+        has_room.unwrap_or(false)
+    }
+
+    fn wait_for_room(&mut self, listener: Token, cx: &mut Context<'_, S>) {
+        let local = self.host;
+        cx.with(local, |host, cx| {
+            host.gate.wait(listener);
+            host.handle_no_descriptor(local, cx);
+        });
+    }
+
+    fn accept(&mut self, stream: Stream, peer: Peer, _state: &mut S, cx: &mut Context<'_, S>) {
+        match self.admission(cx) {
+            Admission::Place => self.seat(stream, &peer, Counted::Served, cx),
+            Admission::Refusal => self.seat(stream, &peer, Counted::Refused, cx),
+            Admission::Wait => self.waiting = Some((stream, peer)),
         }
     }
 }

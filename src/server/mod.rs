@@ -17,9 +17,13 @@
 
 mod driver;
 mod host;
+mod ladder;
 mod listener;
+mod memory;
 mod metrics;
+mod overload;
 mod settings;
+mod sweep;
 mod unit;
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -31,9 +35,10 @@ use crate::reactor::{EventLoop, Result, Signal, Sources, StreamListener};
 use crate::service::{Service, respond};
 use crate::{Request, Response};
 
-use host::Host;
+use host::{Bounds, Host};
 
 pub use host::ServerHandle;
+pub use ladder::{Ladder, Rung};
 pub use metrics::ServerMetrics;
 
 /// A listening HTTP/1.1 server with its settings, not yet running.
@@ -44,7 +49,7 @@ pub use metrics::ServerMetrics;
 pub struct Server {
     listener: StreamListener,
     config: Config,
-    connections_max: usize,
+    bounds: Bounds,
     drain: Duration,
 }
 
@@ -72,7 +77,11 @@ impl Server {
         Server {
             listener,
             config: Config::default(),
-            connections_max: host::default_connections_max(),
+            bounds: Bounds {
+                connections_max: host::default_connections_max(),
+                memory_max: memory::default_memory_max(),
+                ladder: Ladder::default(),
+            },
             drain: Duration::from_secs(30),
         }
     }
@@ -133,7 +142,7 @@ impl Server {
     {
         self.check()?;
         let mut cx = sources.context();
-        let host = cx.share(Host::new(service, self.config, self.connections_max));
+        let host = cx.share(Host::new(service, self.config, self.bounds));
         match cx.insert(listener::listener(self.listener, host)) {
             Ok(_) => Ok(ServerHandle::new(host)),
             Err(error) => {

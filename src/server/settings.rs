@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Server;
+use super::{Ladder, Server};
 use crate::connection::{Config, Rate};
 use crate::reactor::{Error, ErrorKind, Result};
 use crate::time::Span;
@@ -67,11 +67,33 @@ impl Server {
         self
     }
 
-    /// How many connections are served at once (half of the descriptor limit). Clients beyond
-    /// them get 503, or wait in the kernel's queue.
+    /// How many connections are served at once (half of the descriptor limit). A client beyond them
+    /// gets the place of whoever has been idle for longest; if nobody is idle, it gets 503, or waits in
+    /// the kernel's queue.
     #[must_use]
     pub fn connections_max(mut self, connections: usize) -> Server {
-        self.connections_max = connections;
+        self.bounds.connections_max = connections;
+        self
+    }
+
+    /// How many bytes all connections may hold in buffers (a quarter of the memory of the machine, or of
+    /// the process's cgroup if that has less): requests that are not whole, answers that were not taken.
+    ///
+    /// A body that is collected never takes the server beyond it: the client gets 503. All else that
+    /// connections hold is bounded for [each](Config::connection_memory_max), and before it is reached
+    /// the [ladder](super::Ladder) does something about it. Not counted: what the service keeps itself,
+    /// the kernel's buffers, and 48 to 160 bytes for each connection.
+    #[must_use]
+    pub fn memory_max(mut self, bytes: usize) -> Server {
+        self.bounds.memory_max = bytes;
+        self
+    }
+
+    /// From when on the server does what about being short of memory, connections or descriptors; see
+    /// [`Ladder`].
+    #[must_use]
+    pub fn overload(mut self, ladder: Ladder) -> Server {
+        self.bounds.ladder = ladder;
         self
     }
 
@@ -110,13 +132,14 @@ impl Server {
             let what = format!("a {name} of zero: it would cut every connection at once");
             return Err(Error::new(ErrorKind::Invalid, "serve with", what));
         }
-        if self.connections_max == 0 {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                "serve with",
-                "connections_max of zero",
-            ));
+        let zero = [
+            ("connections_max", self.bounds.connections_max),
+            ("memory_max", self.bounds.memory_max),
+        ];
+        if let Some((name, _)) = zero.iter().find(|(_, value)| *value == 0) {
+            let what = format!("a {name} of zero: it would serve nobody");
+            return Err(Error::new(ErrorKind::Invalid, "serve with", what));
         }
-        Ok(())
+        self.bounds.ladder.check()
     }
 }

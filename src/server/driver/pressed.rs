@@ -1,0 +1,73 @@
+//! A connection of a server that is short of something: see the ladder in
+//! [`server`](crate::server#overload).
+
+use super::super::host::Host;
+use super::super::ladder::Rung;
+use super::super::unit::Unit;
+use super::Driver;
+use crate::connection::{Config, Step, Turn};
+use crate::reactor::{Context, Local, Next, Readiness};
+use crate::service::Service;
+use crate::time::Tick;
+
+impl<S: 'static, V: Service<S>> Driver<S, V> {
+    /// Since when it has been idle, if it is, and is a connection of `host`.
+    pub(in crate::server) fn idle_since(
+        &self,
+        host: Local<Host<S, V>>,
+        config: &Config,
+    ) -> Option<Tick> {
+        match self.host == host {
+            true => self.connection.idle_since(config),
+            false => None,
+        }
+    }
+
+    /// Asks it to go when it is resumed, if it is idle then.
+    pub(in crate::server) fn ask_for_place(&mut self) {
+        self.connection.ask_for_place();
+    }
+
+    /// The client's next request may have come meanwhile: it is looked for first.
+    #[cold]
+    pub(super) fn handle_asked_for_place(&mut self, turn: &mut Turn<'_>) -> Step {
+        if self.connection.is_reading() {
+            self.ready = self.ready.union(Readiness::READABLE);
+            self.read_all(turn);
+        }
+        self.connection.handle_eviction(turn.pools);
+        self.connection.poll(turn)
+    }
+
+    /// What it is told before it does anything while the server is on `rung`.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn press(&mut self, rung: Rung, turn: &mut Turn<'_>) {
+        self.connection.handle_no_keep_alive();
+        if rung >= Rung::Refuse {
+            turn.admit_nobody();
+        }
+    }
+
+    /// As [`drive`](Driver::drive), with requests turned away if nobody is admitted.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn drive_pressed(
+        &mut self,
+        mut step: Step,
+        turn: &mut Turn<'_>,
+        unit: &mut Unit<'_, S, V>,
+        cx: &Context<'_, S>,
+    ) -> Next {
+        if turn.admits_requests() {
+            return self.drive(step, turn, unit, cx);
+        }
+        let mut written = 0;
+        loop {
+            match self.go_on(step, &mut written, turn, unit, cx) {
+                Ok(()) => step = self.connection.turn_away(turn),
+                Err(next) => return next,
+            }
+        }
+    }
+}
