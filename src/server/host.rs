@@ -23,6 +23,8 @@ pub(super) struct Host<S, V> {
     pub(super) gate: Gate,
     /// Live connections that were accepted only to be refused.
     pub(super) refused: usize,
+    /// Accepted clients that wait for the place of somebody idle: one at most.
+    pub(super) waiting: usize,
     pub(super) metrics: ServerMetrics,
     pub(super) overload: Overload,
     /// Makes room, while the server is on a rung.
@@ -73,6 +75,7 @@ impl<S, V> Host<S, V> {
             date: DateCache::default(),
             gate: Gate::new(bounds.connections_max.saturating_add(REFUSALS)),
             refused: 0,
+            waiting: 0,
             metrics: ServerMetrics::new(),
             overload: Overload::new(bounds.ladder),
             sweep: None,
@@ -125,7 +128,7 @@ impl<S, V> Host<S, V> {
     fn metrics<T: 'static>(&self, cx: &Context<'_, T>) -> ServerMetrics {
         let (bounds, overload) = (&self.bounds, &self.overload);
         ServerMetrics {
-            connections: self.gate.live(),
+            connections: self.gate.live() + self.waiting,
             connections_max: bounds.connections_max,
             memory: self.pools.memory(),
             memory_spare: self.pools.spare_memory(),

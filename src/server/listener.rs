@@ -3,7 +3,7 @@
 use super::driver::{Counted, Driver};
 use super::host::Host;
 use super::ladder::Rung;
-use crate::connection::{Connection, Turn};
+use crate::connection::{CloseReason, Connection, Turn};
 use crate::reactor::{Acceptor, Context, Listener, Local, Peer, Stream, StreamListener};
 use crate::service::Service;
 use crate::slab::Token;
@@ -51,7 +51,6 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
             let date = host.date.at(cx.unix_seconds());
             let mut turn = Turn::new(cx.now(), date, &host.config, &mut host.pools);
             host.gate.enter();
-            host.metrics.accepted += 1;
             let connection = match counted {
                 Counted::Refused => Connection::refused(&mut turn),
                 Counted::Served => Connection::new(turn.now, turn.config),
@@ -77,12 +76,20 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         let Some((stream, peer)) = self.waiting.take() else {
             return true;
         };
-        match self.admission(cx) {
+        self.admit(stream, peer, cx);
+        self.waiting.is_none()
+    }
+
+    fn admit(&mut self, stream: Stream, peer: Peer, cx: &mut Context<'_, S>) {
+        let admission = self.admission(cx);
+        cx.with(self.host, |host, _| {
+            host.waiting = usize::from(admission == Admission::Wait);
+        });
+        match admission {
             Admission::Place => self.seat(stream, &peer, Counted::Served, cx),
             Admission::Refusal => self.seat(stream, &peer, Counted::Refused, cx),
             Admission::Wait => self.waiting = Some((stream, peer)),
         }
-        self.waiting.is_none()
     }
 }
 
@@ -109,10 +116,16 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
     }
 
     fn accept(&mut self, stream: Stream, peer: Peer, _state: &mut S, cx: &mut Context<'_, S>) {
-        match self.admission(cx) {
-            Admission::Place => self.seat(stream, &peer, Counted::Served, cx),
-            Admission::Refusal => self.seat(stream, &peer, Counted::Refused, cx),
-            Admission::Wait => self.waiting = Some((stream, peer)),
+        cx.with(self.host, |host, _| host.metrics.accepted += 1);
+        self.admit(stream, peer, cx);
+    }
+
+    fn closed(&mut self, cx: &mut Context<'_, S>) {
+        if self.waiting.take().is_some() {
+            cx.with(self.host, |host, _| {
+                host.waiting = 0;
+                host.metrics.count_close(CloseReason::Overloaded);
+            });
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use trine::server::{ServerHandle, ServerMetrics};
+use trine::server::{Ladder, ServerHandle, ServerMetrics};
 use trine::testing::{Client, Dice, Faults, Sim};
 use trine::{Response, Signal};
 
@@ -12,6 +12,8 @@ use super::service::{Kind, Model, Scripted};
 
 /// Connections served at once; a few more are told that there is no room.
 const CONNECTIONS_MAX: usize = 6;
+/// In bytes, for the buffers of all connections where being short is a part of the run.
+const MEMORY_MAX: usize = 512 * 1024;
 /// Clients at one time.
 const PEERS_MAX: usize = 12;
 
@@ -35,13 +37,20 @@ pub struct Run {
     /// When the loop was told to end, the first time and the second.
     told_at: [Option<Duration>; 2],
     cap: usize,
+    /// Whether idle clients may lose their places, requests be refused for want of memory, and the like.
+    has_ladder: bool,
 }
 
 impl Run {
     pub fn new(seed: u64) -> Run {
         let mut sim = Sim::with_state(seed, Model::default());
         let cap = if seed.is_multiple_of(4) { 9 } else { 1_000 };
+        let has_ladder = seed % 3 == 1;
         let server = sim.server().connections_max(CONNECTIONS_MAX);
+        let server = match has_ladder {
+            true => server.memory_max(MEMORY_MAX),
+            false => server.overload(Ladder::off()),
+        };
         let server = server.requests_per_connection_max(cap as u32);
         let (address, handle) = sim.attach(server, Scripted);
         let drained = sim.with(|events, _| {
@@ -68,6 +77,7 @@ impl Run {
             crowd: Vec::new(),
             told_at: [None; 2],
             cap,
+            has_ladder,
         }
     }
 
@@ -164,7 +174,7 @@ impl Run {
             _ => Manner::Good,
         };
         let mut peer = Peer::new(self.sim.connect(self.address), manner, self.cap);
-        peer.is_excused = self.drains;
+        peer.is_excused = self.drains || self.has_ladder;
         peer.plan(&mut self.numbers, &mut self.dice);
         self.peers.push(peer);
     }
@@ -290,7 +300,7 @@ impl Run {
         let closed = metrics.closed_total();
         assert_eq!(metrics.accepted, closed + metrics.connections as u64);
         assert_eq!(metrics.connections, self.sim.open_connections());
-        assert!(metrics.connections <= CONNECTIONS_MAX + 64);
+        assert!(metrics.connections <= CONNECTIONS_MAX + 64 + usize::from(self.has_ladder));
         let served = self.peers.iter().filter(|peer| {
             let ends = peer.client.ends();
             peer.answered > 0 && !ends.is_closed && ends.moments.accepted.is_some()
@@ -309,6 +319,7 @@ impl Run {
                 && !peer.was_refused
                 && closed > accepted // or it was turned away for want of descriptors
                 && !self.drains
+                && !self.has_ladder
                 && !peer.client.ends().was_struck
             {
                 let lived = Duration::from_nanos(closed - accepted);
@@ -359,6 +370,7 @@ impl Run {
         assert_eq!(self.sim.open_connections(), 0, "somebody was forgotten");
         let metrics = self.metrics();
         assert_eq!(metrics.accepted, metrics.closed_total());
+        assert_eq!(metrics.memory, 0, "nobody holds it");
         if !self.drains {
             self.told_at[0] = Some(self.sim.elapsed());
             self.sim.signal(Signal::TERM);
