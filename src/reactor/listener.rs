@@ -17,15 +17,14 @@
 //!   had come a moment later. Who must not lose even these passes the listening socket on.
 
 use std::io;
-use std::os::fd::OwnedFd;
 
-use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
 use super::accept::{Accept, Input};
 use super::context::Context;
 use super::net::{Peer, Stream, StreamListener};
 use super::registry::Registry;
+use super::reserve::Reserve;
 use super::source::{Event, EventSource, Next, Removed};
 use crate::slab::Token;
 
@@ -50,6 +49,18 @@ pub(crate) trait Acceptor<S>: 'static {
     /// freed what was short.
     fn wait_for_room(&mut self, listener: Token, cx: &mut Context<'_, S>);
 
+    /// Gives up a descriptor that was kept back, so that the next client can be accepted although the
+    /// process has no other. False when there is none.
+    fn lend_descriptor(&mut self, cx: &mut Context<'_, S>) -> bool {
+        let _ = cx;
+        false
+    }
+
+    /// Keeps back again what was given up and not used.
+    fn take_back(&mut self, cx: &mut Context<'_, S>) {
+        let _ = cx;
+    }
+
     /// Takes over an accepted connection.
     fn accept(&mut self, stream: Stream, peer: Peer, state: &mut S, cx: &mut Context<'_, S>);
 
@@ -66,7 +77,7 @@ pub(crate) struct Listener<A> {
     acceptor: A,
     state: Accept,
     /// Given up for a moment to turn a client away when no other descriptor is left.
-    reserve: Option<OwnedFd>,
+    reserve: Reserve,
     /// Tries in a row that ended for want of descriptors.
     exhausted: u32,
 }
@@ -87,7 +98,7 @@ impl<A> Listener<A> {
             socket,
             acceptor,
             state: Accept::Open,
-            reserve: reserve(),
+            reserve: Reserve::as_far_as_possible(1),
             exhausted: 0,
         }
     }
@@ -120,6 +131,8 @@ impl<A> Listener<A> {
                 Err(error) if concerns_one_connection(error) && failures < FAILURES_MAX => {
                     failures += 1;
                 }
+                // The kernel asks for a descriptor before it looks who is there.
+                Err(Errno::MFILE | Errno::NFILE) if self.acceptor.lend_descriptor(cx) => {}
                 Err(error) => return Batch::OutOfResources(error),
             }
         }
@@ -130,7 +143,9 @@ impl<A> Listener<A> {
     where
         A: Acceptor<S>,
     {
-        match self.accept_batch(ACCEPTS_PER_TURN, state, cx) {
+        let batch = self.accept_batch(ACCEPTS_PER_TURN, state, cx);
+        self.acceptor.take_back(cx);
+        match batch {
             Batch::Drained => Next::Wait,
             Batch::MoreToCome => Next::Again,
             Batch::NoRoom => {
@@ -170,12 +185,8 @@ impl<A> Listener<A> {
     /// elsewhere. Ends when the queue is empty or another thread took the reserve's number.
     fn turn_away(&mut self) {
         for _ in 0..ACCEPTS_PER_TURN {
-            self.reserve = None;
-            let accepted = self.socket.accept();
-            let turned_away = accepted.is_ok();
-            drop(accepted);
-            self.reserve = reserve();
-            if !turned_away || self.reserve.is_none() {
+            let turned_away = self.reserve.lend(|| self.socket.accept().is_ok());
+            if !turned_away || self.reserve.kept() == 0 {
                 return;
             }
         }
@@ -235,10 +246,6 @@ fn concerns_one_connection(error: Errno) -> bool {
             | Errno::NETUNREACH
             | Errno::TIMEDOUT
     )
-}
-
-fn reserve() -> Option<OwnedFd> {
-    eventfd(0, EventfdFlags::CLOEXEC).ok()
 }
 
 #[cfg(test)]

@@ -331,9 +331,11 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         if self.end.resets() {
             self.stream.abort_on_close();
         }
+        drop(self.stream); // a descriptor is free, and a server that lent one is the first to know
         let listener = cx.with(self.host, |host, _| {
             host.metrics.count_close(self.end);
             host.refused -= usize::from(self.counted == Counted::Refused);
+            host.reserve.refill();
             host.gate.leave()
         });
         if let Some(listener) = listener.flatten() {

@@ -9,7 +9,7 @@ use super::overload::{ALL, Change, Overload, share};
 use super::sweep::Sweep;
 use crate::connection::{Config, Pools};
 use crate::http::DateCache;
-use crate::reactor::{Context, Gate, Local};
+use crate::reactor::{Context, Gate, Local, Reserve};
 use crate::service::Service;
 use crate::slab::Token;
 use crate::time::Span;
@@ -29,6 +29,8 @@ pub(super) struct Host<S, V> {
     pub(super) overload: Overload,
     /// Makes room, while the server is on a rung.
     pub(super) sweep: Option<Token>,
+    /// Descriptors for clients that come when the process has no other.
+    pub(super) reserve: Reserve,
     bounds: Bounds,
     /// In bytes: with as much in use, the first rung is entered.
     memory_alarm: usize,
@@ -65,7 +67,12 @@ fn alarm(ladder: &Ladder, whole: usize) -> usize {
 }
 
 impl<S, V> Host<S, V> {
-    pub(super) fn new(service: V, mut config: Config, bounds: Bounds) -> Host<S, V> {
+    pub(super) fn new(
+        service: V,
+        mut config: Config,
+        bounds: Bounds,
+        reserve: Reserve,
+    ) -> Host<S, V> {
         config.deadlines.idle = config.deadlines.idle.min(IDLE_MAX);
         config.deadlines.head = config.deadlines.head.min(IDLE_MAX);
         Host {
@@ -79,6 +86,7 @@ impl<S, V> Host<S, V> {
             metrics: ServerMetrics::new(),
             overload: Overload::new(bounds.ladder),
             sweep: None,
+            reserve,
             memory_alarm: alarm(&bounds.ladder, bounds.memory_max),
             connections_alarm: alarm(&bounds.ladder, bounds.connections_max),
             bounds,
@@ -133,6 +141,7 @@ impl<S, V> Host<S, V> {
             memory: self.pools.memory(),
             memory_spare: self.pools.spare_memory(),
             memory_max: bounds.memory_max,
+            descriptors_kept: self.reserve.kept(),
             rung: overload.rung(),
             rung_entries: Rung::ALL.map(|rung| overload.entries(rung)),
             rung_times: Rung::ALL.map(|rung| overload.spent(rung, cx.now()).into()),

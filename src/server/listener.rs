@@ -115,6 +115,15 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
         });
     }
 
+    fn lend_descriptor(&mut self, cx: &mut Context<'_, S>) -> bool {
+        let lent = cx.with(self.host, |host, _| host.reserve.give_up());
+        lent.unwrap_or(false)
+    }
+
+    fn take_back(&mut self, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, _| host.reserve.refill());
+    }
+
     fn accept(&mut self, stream: Stream, peer: Peer, _state: &mut S, cx: &mut Context<'_, S>) {
         cx.with(self.host, |host, _| host.metrics.accepted += 1);
         self.admit(stream, peer, cx);

@@ -19,6 +19,9 @@ pub struct ServerMetrics {
     pub memory_spare: usize,
     /// How many bytes connections may hold; see [`Server::memory_max`](super::Server::memory_max).
     pub memory_max: usize,
+    /// Descriptors that are kept back now; see
+    /// [`Server::reserve_descriptors`](super::Server::reserve_descriptors).
+    pub descriptors_kept: usize,
     /// What is done now about being short of something.
     pub rung: Rung,
     /// Connections accepted.
@@ -41,6 +44,7 @@ impl ServerMetrics {
             memory: 0,
             memory_spare: 0,
             memory_max: 0,
+            descriptors_kept: 0,
             rung: Rung::Normal,
             rung_entries: [0; Rung::ALL.len()],
             rung_times: [Duration::ZERO; Rung::ALL.len()],

@@ -31,7 +31,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::connection::Config;
-use crate::reactor::{EventLoop, Result, Signal, Sources, StreamListener};
+use crate::reactor::{EventLoop, Reserve, Result, Signal, Sources, StreamListener};
 use crate::service::{Service, respond};
 use crate::{Request, Response};
 
@@ -50,6 +50,8 @@ pub struct Server {
     listener: StreamListener,
     config: Config,
     bounds: Bounds,
+    /// In descriptors.
+    reserve: usize,
     drain: Duration,
 }
 
@@ -82,6 +84,7 @@ impl Server {
                 memory_max: memory::default_memory_max(),
                 ladder: Ladder::default(),
             },
+            reserve: 0,
             drain: Duration::from_secs(30),
         }
     }
@@ -130,7 +133,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When a setting makes no sense, or the listener cannot be registered.
+    /// When a setting makes no sense, the listener cannot be registered, or there are not as many
+    /// descriptors left as are to be [kept](Server::reserve_descriptors).
     pub fn attach<S, V>(
         self,
         sources: &mut impl Sources<S>,
@@ -141,8 +145,9 @@ impl Server {
         V: Service<S>,
     {
         self.check()?;
+        let reserve = Reserve::new(self.reserve)?;
         let mut cx = sources.context();
-        let host = cx.share(Host::new(service, self.config, self.bounds));
+        let host = cx.share(Host::new(service, self.config, self.bounds, reserve));
         match cx.insert(listener::listener(self.listener, host)) {
             Ok(_) => Ok(ServerHandle::new(host)),
             Err(error) => {

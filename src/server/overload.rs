@@ -238,3 +238,125 @@ impl Wanted {
 fn plus(span: Span, more: Span) -> Span {
     Span::from_millis(span.as_millis().saturating_add(more.as_millis()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Tick {
+        Tick(millis)
+    }
+
+    /// The rung after each of these shares of the memory, so many milliseconds apart.
+    fn rungs(overload: &mut Overload, from: u64, step: u64, shares: &[u32]) -> Vec<Rung> {
+        let mut now = from;
+        let each = shares.iter().map(|memory| {
+            overload.handle_shares(*memory, 0, at(now));
+            now += step;
+            overload.rung()
+        });
+        each.collect()
+    }
+
+    #[test]
+    fn pressure_leads_up_at_once_and_down_one_rung_at_a_time() {
+        use Rung::{CloseIdle, NoKeepAlive, Normal, PauseAccepting, Refuse, ShortenIdle};
+        let mut overload = Overload::new(Ladder::default());
+        let up = rungs(&mut overload, 0, 1, &[799, 800, 900, 950, 980, 1_000]);
+        let all = [
+            Normal,
+            ShortenIdle,
+            CloseIdle,
+            NoKeepAlive,
+            Refuse,
+            PauseAccepting,
+        ];
+        assert_eq!(up, all);
+        let down = rungs(&mut overload, 1_005, 1_000, &[0; 6]);
+        assert_eq!(
+            down,
+            [Refuse, NoKeepAlive, CloseIdle, ShortenIdle, Normal, Normal]
+        );
+        assert_eq!(rungs(&mut overload, 9_000, 1, &[5_000]), [PauseAccepting]);
+        assert_eq!(
+            Rung::ALL.map(|rung| overload.entries(rung)),
+            [0, 2, 2, 2, 2, 2]
+        );
+        assert_eq!(overload.spent(Refuse, at(9_000)), Span::from_millis(1_001));
+        assert_eq!(
+            overload.spent(PauseAccepting, at(9_500)),
+            Span::from_millis(1_500)
+        );
+    }
+
+    #[test]
+    fn pressure_that_swings_about_a_threshold_enters_a_rung_once() {
+        let mut overload = Overload::new(Ladder::default());
+        let swings: Vec<u32> = (0..100).map(|n| 850 + 100 * (n % 2)).collect();
+        rungs(&mut overload, 0, 2_000, &swings);
+        assert_eq!(overload.entries(Rung::NoKeepAlive), 1);
+        // Nor does one that falls far, but not for as long as a stay.
+        let swings: Vec<u32> = (0..100).map(|n| 950 * (n % 2)).collect();
+        rungs(&mut overload, 300_000, 499, &swings);
+        assert_eq!(overload.entries(Rung::ShortenIdle), 1);
+    }
+
+    #[test]
+    fn connections_lead_to_the_first_rung_and_a_client_without_a_place_to_the_second() {
+        let mut overload = Overload::new(Ladder::default());
+        overload.handle_shares(0, 1_000, at(0));
+        assert_eq!(overload.rung(), Rung::ShortenIdle);
+        overload.handle_no_place(at(1));
+        overload.handle_shares(0, 1_000, at(1));
+        assert_eq!(
+            (overload.rung(), overload.may_make_room()),
+            (Rung::CloseIdle, true)
+        );
+        overload.handle_pass(0);
+        overload.handle_shares(0, 1_000, at(2));
+        assert_eq!(
+            (overload.rung(), overload.may_make_room()),
+            (Rung::CloseIdle, false)
+        );
+        overload.handle_pass(1);
+        assert!(overload.may_make_room());
+        overload.handle_shares(0, 0, at(1_001));
+        assert_eq!(overload.rung(), Rung::ShortenIdle);
+    }
+
+    #[test]
+    fn without_descriptors_and_with_nobody_idle_answers_are_the_last_and_no_request_is_refused() {
+        let mut overload = Overload::new(Ladder::default());
+        overload.handle_no_descriptor(at(0));
+        overload.handle_shares(0, 0, at(0));
+        assert_eq!(overload.rung(), Rung::CloseIdle);
+        overload.handle_pass(0);
+        overload.handle_shares(0, 0, at(0));
+        assert_eq!(overload.rung(), Rung::NoKeepAlive);
+    }
+
+    #[test]
+    fn a_ladder_that_is_off_is_never_entered() {
+        let mut overload = Overload::new(Ladder::off());
+        overload.handle_no_descriptor(at(0));
+        overload.handle_no_place(at(0));
+        overload.handle_shares(u32::MAX, 1_000, at(0));
+        assert_eq!(
+            (overload.rung(), overload.may_make_room()),
+            (Rung::Normal, false)
+        );
+    }
+
+    #[test]
+    fn the_idle_time_shrinks_in_proportion_to_what_is_left() {
+        let (ladder, configured) = (Ladder::default(), Span::from_secs(75));
+        let span = |memory| {
+            let overload = Overload::new(ladder);
+            ladder.idle_span(configured, &overload.pressure(memory, 0))
+        };
+        let seconds = [0, 800, 850, 900, 2_000].map(|memory| span(memory).as_millis() / 1_000);
+        assert_eq!(seconds, [75, 75, 40, 5, 5]);
+        let short = ladder.idle_span(Span::from_secs(2), &Pressure::default());
+        assert_eq!(short, Span::from_secs(2));
+    }
+}

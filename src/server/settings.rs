@@ -89,6 +89,16 @@ impl Server {
         self
     }
 
+    /// Keeps as many descriptors back for clients of this server (none). They are accepted and served
+    /// while the process has no other descriptor left: for the side of a program that has to answer
+    /// when all else is in trouble. Taken when the server is put on its loop; a
+    /// [`Reserve`](crate::reactor::Reserve) of your own does the same for files.
+    #[must_use]
+    pub fn reserve_descriptors(mut self, descriptors: usize) -> Server {
+        self.reserve = descriptors;
+        self
+    }
+
     /// From when on the server does what about being short of memory, connections or descriptors; see
     /// [`Ladder`].
     #[must_use]
