@@ -17,6 +17,7 @@ use support::client::Client;
 use support::{eventually, run, site};
 use trine::Server;
 use trine::reactor::Reserve;
+use trine::server::Ladder;
 
 /// Set in the process that is to be the server, to where its second side listens.
 const SERVE: &str = "TRINE_TEST_SERVE_RESERVE";
@@ -37,14 +38,19 @@ fn serve_two_sides_with_few_descriptors() {
     setrlimit(Resource::Nofile, limit).unwrap();
     let public = run(Server::bind("127.0.0.1:0").unwrap(), site);
     let inner = Server::bind_unix(path).unwrap();
-    let inner = run(inner.reserve_descriptors(RESERVED), site);
+    // Of its own clients, none is to go for another.
+    let inner = inner.reserve_descriptors(RESERVED).overload(Ladder::off());
+    let inner = run(inner, site);
     let mut reserve = Reserve::new(1).unwrap();
     println!("\nlistening {}", public.address());
     let (mut hog, mut log) = (Vec::new(), None);
     for order in std::io::stdin().lines() {
         match order.unwrap().as_str() {
             "hog" => hog.extend(std::iter::from_fn(|| File::open("/dev/null").ok())),
-            "log" => log = Some(reserve.lend(|| File::open("/dev/null")).is_ok()),
+            "log" => {
+                hog.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
+                log = Some(reserve.lend(|| File::open("/dev/null").is_ok()));
+            }
             "free" => hog.clear(),
             _ => {}
         }

@@ -64,6 +64,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Whether requests are given to the service.
+    #[inline]
     #[must_use]
     pub fn admits_requests(&self) -> bool {
         self.admits == Admission::Everybody

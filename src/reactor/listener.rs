@@ -131,7 +131,11 @@ impl<A> Listener<A> {
                 Err(error) if concerns_one_connection(error) && failures < FAILURES_MAX => {
                     failures += 1;
                 }
-                // The kernel asks for a descriptor before it looks who is there.
+                // The kernel takes a descriptor before it looks who is there.
+                Err(Errno::MFILE | Errno::NFILE) if !self.socket.has_waiting() => {
+                    self.exhausted = 0;
+                    return Batch::Drained;
+                }
                 Err(Errno::MFILE | Errno::NFILE) if self.acceptor.lend_descriptor(cx) => {}
                 Err(error) => return Batch::OutOfResources(error),
             }

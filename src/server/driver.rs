@@ -107,9 +107,9 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             }
             event => self.handle_other(event, cx.is_draining(), &mut turn),
         };
-        let next = match pressed {
-            false => self.drive(step, &mut turn, &mut unit, cx),
-            true => self.drive_pressed(step, &mut turn, &mut unit, cx),
+        let next = match turn.admits_requests() {
+            true => self.drive(step, &mut turn, &mut unit, cx),
+            false => self.drive_refusing(step, &mut turn, &mut unit, cx),
         };
         let holds_memory = self.connection.holds_memory();
         if holds_memory {

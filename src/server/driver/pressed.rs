@@ -49,19 +49,16 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         }
     }
 
-    /// As [`drive`](Driver::drive), with requests turned away if nobody is admitted.
+    /// As [`drive`](Driver::drive), with every request turned away.
     #[cold]
     #[inline(never)]
-    pub(super) fn drive_pressed(
+    pub(super) fn drive_refusing(
         &mut self,
         mut step: Step,
         turn: &mut Turn<'_>,
         unit: &mut Unit<'_, S, V>,
         cx: &Context<'_, S>,
     ) -> Next {
-        if turn.admits_requests() {
-            return self.drive(step, turn, unit, cx);
-        }
         let mut written = 0;
         loop {
             match self.go_on(step, &mut written, turn, unit, cx) {
