@@ -12,6 +12,7 @@
 //! | `/response-header?v=TEXT` | a field `X-Value` with that value, or 400 |
 //! | `/sleep/MS` | a text, after a worker thread was blocked so long; 501 without workers |
 //! | `/panic` | 500 |
+//! | `/metrics` | what the server and its loop count, for Prometheus |
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -49,6 +50,7 @@ fn main() -> trine::Result<ExitCode> {
     example.begin(server.local_address(), move |address, timeline| {
         demo::demo(address, timeline, may_block)
     });
-    flags.serve(server, move || site.clone(), || ())?;
+    let page = site.metrics.clone();
+    flags.serve(server, &page, move || site.clone(), || ())?;
     Ok(example.verdict())
 }

@@ -10,6 +10,7 @@ use trine::{Response, http};
 
 use super::anything;
 use super::pieces::{Chunks, Echo, Octets};
+use super::support::metrics_page::MetricsPage;
 
 /// The service.
 #[derive(Clone, Default)]
@@ -18,6 +19,7 @@ pub struct Site {
     pub is_anything: bool,
     /// Whether it runs on threads that may wait.
     pub may_block: bool,
+    pub metrics: MetricsPage,
 }
 
 /// In milliseconds: nothing wakes a thread that sleeps.
@@ -43,6 +45,7 @@ impl Service for Site {
         }
         match path.rsplit_once('/') {
             Some(("", "hello")) => reply.text("hello"),
+            Some(("", "metrics")) => reply.send(self.metrics.response(|_| {})),
             Some(("", "panic")) => panic!("asked to"),
             Some(("", "response-header")) => reply.send(with_value(request)),
             Some(("/status", code)) => reply.send(status(code)),

@@ -16,6 +16,7 @@
 //! counters) is one value of the loop, lent to whichever runs.
 
 mod driver;
+mod exposition;
 mod host;
 mod ladder;
 mod listener;
@@ -37,6 +38,7 @@ use crate::{Request, Response};
 
 use host::{Bounds, Host};
 
+pub use exposition::{Exposition, Family};
 pub use host::ServerHandle;
 pub use ladder::{Ladder, Rung};
 pub use metrics::ServerMetrics;
