@@ -1,7 +1,6 @@
 //! One flag for each deadline and limit of a server, and for who calls its service.
 
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use trine::concurrency::{HalfSyncHalfAsync, WorkerOptions};

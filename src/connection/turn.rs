@@ -62,13 +62,6 @@ impl<'a> Turn<'a> {
     pub fn admit_nobody(&mut self) {
         self.admits = Admission::Nobody;
     }
-
-    /// Whether requests are given to the service.
-    #[inline]
-    #[must_use]
-    pub fn admits_requests(&self) -> bool {
-        self.admits == Admission::Everybody
-    }
 }
 
 /// What a connection wishes its driver to do next, from [`poll`](super::Connection::poll).

@@ -81,14 +81,17 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         state: &mut S,
         cx: &mut Context<'_, S>,
     ) -> Next {
-        let pressed = host.overload.rung() >= Rung::NoKeepAlive;
+        if host.overload.rung() >= Rung::NoKeepAlive
+            && let Some(next) = self.run_pressed(event, host, state, cx)
+        {
+            return next;
+        }
         let Host {
             service,
             config,
             pools,
             date,
             metrics,
-            overload,
             ..
         } = host;
         let mut turn = Turn::new(cx.now(), date.at(cx.unix_seconds()), config, pools);
@@ -97,9 +100,6 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             state,
             metrics,
         };
-        if pressed {
-            self.press(overload.rung(), &mut turn);
-        }
         let step = match event {
             Event::Ready(readiness) => {
                 self.ready = self.ready.union(readiness);
@@ -107,21 +107,23 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             }
             event => self.handle_other(event, cx.is_draining(), &mut turn),
         };
-        let next = match turn.admits_requests() {
-            true => self.drive(step, &mut turn, &mut unit, cx),
-            false => self.drive_refusing(step, &mut turn, &mut unit, cx),
-        };
-        let holds_memory = self.connection.holds_memory();
-        if holds_memory {
-            self.connection.handle_blocked(turn.pools);
-        }
+        let next = self.drive(step, &mut turn, &mut unit, cx);
         if self.exchange.is_some() {
             self.let_go_if_over(&mut unit);
         }
-        if holds_memory && host.is_near_a_limit() {
-            host.judge_in(self.host, cx);
+        if self.connection.holds_memory() {
+            self.rest_with_memory(host, cx);
         }
         next
+    }
+
+    /// It waits, and holds buffers meanwhile: as little as it can, and perhaps too much for the server.
+    #[inline(never)]
+    fn rest_with_memory(&mut self, host: &mut Host<S, V>, cx: &mut Context<'_, S>) {
+        self.connection.handle_blocked(&mut host.pools);
+        if host.is_near_a_limit() {
+            host.judge_in(self.host, cx);
+        }
     }
 
     #[cold]

@@ -6,7 +6,7 @@ use super::super::ladder::Rung;
 use super::super::unit::Unit;
 use super::Driver;
 use crate::connection::{Config, Step, Turn};
-use crate::reactor::{Context, Local, Next, Readiness};
+use crate::reactor::{Context, Event, Local, Next, Readiness};
 use crate::service::Service;
 use crate::time::Tick;
 
@@ -39,20 +39,43 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         self.connection.poll(turn)
     }
 
-    /// What it is told before it does anything while the server is on `rung`.
+    /// In place of [`run`](Driver::run), or before it, while the server is short of memory or descriptors:
+    /// the next answer is the last. When requests are refused, this is all there is to do.
     #[cold]
     #[inline(never)]
-    pub(super) fn press(&mut self, rung: Rung, turn: &mut Turn<'_>) {
+    pub(super) fn run_pressed(
+        &mut self,
+        event: Event,
+        host: &mut Host<S, V>,
+        state: &mut S,
+        cx: &mut Context<'_, S>,
+    ) -> Option<Next> {
         self.connection.handle_no_keep_alive();
-        if rung >= Rung::Refuse {
-            turn.admit_nobody();
+        if host.overload.rung() < Rung::Refuse {
+            return None;
         }
+        let date = host.date.at(cx.unix_seconds());
+        let mut turn = Turn::new(cx.now(), date, &host.config, &mut host.pools);
+        turn.admit_nobody();
+        let mut unit = Unit {
+            service: &mut host.service,
+            state,
+            metrics: &mut host.metrics,
+        };
+        if let Event::Ready(readiness) = event {
+            self.ready = self.ready.union(readiness);
+        }
+        let step = self.handle_other(event, cx.is_draining(), &mut turn);
+        let next = self.drive_refusing(step, &mut turn, &mut unit, cx);
+        if self.exchange.is_some() {
+            self.let_go_if_over(&mut unit);
+        }
+        self.rest_with_memory(host, cx);
+        Some(next)
     }
 
     /// As [`drive`](Driver::drive), with every request turned away.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn drive_refusing(
+    fn drive_refusing(
         &mut self,
         mut step: Step,
         turn: &mut Turn<'_>,
