@@ -83,6 +83,18 @@ fn the_next_answer_of_one_that_is_not_to_be_kept_is_the_last_and_says_so() {
 }
 
 #[test]
+fn one_that_is_not_to_be_kept_gives_up_its_place_while_it_is_idle() {
+    let mut trace = Trace::new();
+    trace.reads("G").is_not_to_be_kept().is_asked_for_place();
+    trace.reads(&HELLO[1..]).answers(&["200 close hello"]);
+    let mut trace = Trace::new();
+    trace
+        .is_not_to_be_kept()
+        .is_asked_for_place()
+        .closes(CloseReason::Evicted);
+}
+
+#[test]
 fn one_whose_requests_are_used_up_ends_for_that() {
     let mut trace = Trace::with(|config| config.requests_per_connection_max = 2);
     trace

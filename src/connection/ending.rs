@@ -64,7 +64,7 @@ impl Connection {
     pub(super) fn last_reason(&self) -> CloseReason {
         match (self.quota, self.plea) {
             (Quota::Draining, _) => CloseReason::Drained,
-            (_, Plea::LastAnswer) => CloseReason::Shed,
+            (_, Plea::LastAnswer | Plea::PlaceOrLastAnswer) => CloseReason::Shed,
             (Quota::Requests(Left::NONE), _) => CloseReason::RequestCap,
             (Quota::Requests(_), _) => CloseReason::CloseRequested,
         }

@@ -139,6 +139,8 @@ enum Plea {
     LastAnswer,
     /// To go, if it is idle.
     Place,
+    /// To go if it is idle; otherwise its next answer is the last.
+    PlaceOrLastAnswer,
 }
 
 /// What the client may still do.

@@ -46,8 +46,8 @@ impl Connection {
     /// already. See [`handle_eviction`](Connection::handle_eviction).
     pub fn ask_for_place(&mut self) {
         self.plea = match self.plea {
-            Plea::LastAnswer => Plea::LastAnswer, // idle until its next request, which is the last
-            _ => Plea::Place,
+            Plea::Nothing | Plea::Place => Plea::Place,
+            Plea::LastAnswer | Plea::PlaceOrLastAnswer => Plea::PlaceOrLastAnswer,
         };
     }
 
@@ -55,11 +55,11 @@ impl Connection {
     #[inline]
     #[must_use]
     pub fn is_asked_for_place(&self) -> bool {
-        self.plea == Plea::Place
+        matches!(self.plea, Plea::Place | Plea::PlaceOrLastAnswer)
     }
 
     /// Closes if it is idle still, after all that has come was [handed in](Connection::handle_input).
-    /// What it was asked for is forgotten otherwise.
+    /// That it was asked is forgotten otherwise.
     pub fn handle_eviction(&mut self, pools: &mut Pools) {
         let is_idle = match self.state {
             State::Idle { .. } | State::Head { .. } => self.is_silent(),
@@ -68,7 +68,10 @@ impl Connection {
         if is_idle && self.output.is_none() {
             self.close(CloseReason::Evicted, pools);
         }
-        self.plea = Plea::Nothing;
+        self.plea = match self.plea {
+            Plea::Nothing | Plea::Place => Plea::Nothing,
+            Plea::LastAnswer | Plea::PlaceOrLastAnswer => Plea::LastAnswer,
+        };
     }
 
     /// Answers 503 in place of the service, which is not asked, and ends. For a request that is
@@ -83,7 +86,8 @@ impl Connection {
 
     /// Whether what is under way is the last, whatever its client wants.
     pub(super) fn is_last(&self) -> bool {
-        self.quota == Quota::Draining || self.plea == Plea::LastAnswer
+        let is_shed = matches!(self.plea, Plea::LastAnswer | Plea::PlaceOrLastAnswer);
+        self.quota == Quota::Draining || is_shed
     }
 
     fn is_silent(&self) -> bool {

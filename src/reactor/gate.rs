@@ -45,6 +45,11 @@ impl Gate {
         self.waiting.take()
     }
 
+    /// Whether a listener waits.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
     /// The listener that waits, which waits no more.
     pub(crate) fn take_waiting(&mut self) -> Option<Token> {
         self.waiting.take()

@@ -80,7 +80,7 @@ impl<S, V> Host<S, V> {
             config,
             pools: Pools::within(bounds.memory_max),
             date: DateCache::default(),
-            gate: Gate::new(bounds.connections_max.saturating_add(REFUSALS)),
+            gate: Gate::new(usize::MAX), // it only counts; see `has_room`
             refused: 0,
             waiting: 0,
             metrics: ServerMetrics::new(),
@@ -101,6 +101,17 @@ impl<S, V> Host<S, V> {
             return self.served() > self.bounds.connections_max;
         }
         self.served() >= self.bounds.connections_max
+    }
+
+    /// Whether one more can be accepted: to be served, to wait until somebody idle has made room, or
+    /// to be told that there is none.
+    pub(super) fn has_room(&self) -> bool {
+        !self.is_full() || self.overload.may_make_room() || self.may_refuse()
+    }
+
+    /// Whether one more can be told that there is no room.
+    pub(super) fn may_refuse(&self) -> bool {
+        self.refused < REFUSALS
     }
 
     /// Connections that are not there only to be refused.
@@ -204,6 +215,13 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
         self.overload.handle_no_place(cx.now());
         self.make_room(host, cx);
         self.overload.may_make_room() && self.sweep.is_some()
+    }
+
+    /// Before a pass: a listener that found no room is taken for a client that wants a place.
+    pub(super) fn handle_standing_wish(&mut self, cx: &Context<'_, S>) {
+        if self.is_full() && self.gate.is_waiting() {
+            self.overload.handle_no_place(cx.now());
+        }
     }
 
     /// There is no descriptor for a client.

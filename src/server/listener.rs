@@ -39,7 +39,8 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         let admission = cx.with(local, |host, cx| match host.is_full() {
             false => Admission::Place,
             true if !cx.is_draining() && host.is_making_room(local, cx) => Admission::Wait,
-            true => Admission::Refusal,
+            true if host.may_refuse() => Admission::Refusal,
+            true => Admission::Wait,
         });
         admission.unwrap_or(Admission::Wait)
     }
@@ -102,7 +103,11 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
                 host.gate.wait(listener);
                 return false;
             }
-            host.gate.has_room(listener)
+            let has_room = host.has_room();
+            if !has_room {
+                host.gate.wait(listener);
+            }
+            has_room
         });
         has_room.unwrap_or(false)
     }

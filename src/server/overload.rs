@@ -149,7 +149,7 @@ impl Overload {
 
     /// Whether a client for whom there is no room is to wait: some may be had from somebody idle.
     pub fn may_make_room(&self) -> bool {
-        self.rung >= Rung::CloseIdle
+        self.ladder.threshold(Rung::CloseIdle) <= ALL
             && self.places.want != Want::NobodyIdle
             && self.descriptors.want != Want::NobodyIdle
     }

@@ -58,6 +58,7 @@ impl<S: 'static, V: Service<S>> Sweep<S, V> {
 
     fn sweep(&mut self, host: &mut Host<S, V>, cx: &mut Context<'_, S>) -> Next {
         if self.pass.is_none() {
+            host.handle_standing_wish(cx);
             host.judge(cx);
             if host.overload.rung() == Rung::Normal {
                 host.sweep = None;
