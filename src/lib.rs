@@ -78,6 +78,9 @@
 //! | answers from other threads; those of workers | `connection/deferred.rs`, `connection/detached.rs` |
 //! | sockets moved for a connection | `server/driver.rs`; deadlines, drain: `server/driver/facts.rs` |
 //! | what can be set about a server, and whether it makes sense | `server/settings.rs` |
+//! | overload: the rungs, which one it is, who makes room, what connections do | `server/{ladder,overload,sweep}.rs`, `server/driver/pressed.rs`, `connection/overload.rs` |
+//! | bytes in buffers, counted; descriptors kept back | `buffer/meter.rs`, `connection/pools.rs`; `reactor/reserve.rs` |
+//! | counters for Prometheus | `server/exposition.rs` |
 //! | the service called, panics caught | `server/unit.rs` |
 //! | vectors in the parser | `http/block.rs` |
 //! | the request queue | `concurrency/request_queue.rs` |

@@ -14,6 +14,44 @@
 //!
 //! Each connection is a source. What they share (the service, the settings, the buffers, the
 //! counters) is one value of the loop, lent to whichever runs.
+//!
+//! # Overload
+//!
+//! A server that runs short does not fall over: it does less for some, one step after another, and
+//! does all of it again when there is enough.
+//!
+//! | [rung](Rung) | entered when | does | counted as |
+//! |---|---|---|---|
+//! | shorten idle | 80 % of the memory, or of the connections, are in use | cuts idle times in proportion, from what was set down to 5 s at 90 % | [`Evicted`](crate::CloseReason::Evicted) |
+//! | close idle | 90 % of the memory; a client comes for whom there is no place, or no descriptor | closes whoever has been idle for longest: an eighth of all, 1 to 64 at a time, nobody idle for less than 100 ms | `Evicted` |
+//! | no keep-alive | 95 % of the memory; no descriptor, and nobody idle | each answer is the last of its connection and says `Connection: close` | [`Shed`](crate::CloseReason::Shed) |
+//! | refuse | 98 % of the memory | requests get 503 with `Retry-After`; the service is not called | [`Refused`](crate::CloseReason::Refused) |
+//! | pause accepting | 100 % of the memory | clients wait in the kernel's queue | |
+//!
+//! A rung includes those before it. Up it goes at once, as far as needed; down one rung at a time, each
+//! after a second at least and with 10 % less in use than led there, so nothing flaps. All of these
+//! numbers are fields of [`Ladder`]; entering and leaving is logged once (target `trine::http`), and
+//! [`ServerMetrics`] tells the rung, how often each was entered and for how long.
+//!
+//! Under all rungs stand limits that hold whatever happens. `memory` is what connections hold in
+//! buffers, counted where a buffer is allocated, grows and is freed, so that requests cost nothing:
+//! [`Server::memory_max`] stops each body that would go beyond it
+//! ([`MemoryLimit`](crate::CloseReason::MemoryLimit)), and
+//! [`Config::connection_memory_max`](crate::connection::Config::connection_memory_max) says what one
+//! connection can hold at most. Clients beyond [`Server::connections_max`] are told 503
+//! ([`Overloaded`](crate::CloseReason::Overloaded)) if nobody idle can make room.
+//!
+//! The descriptors of a process are not counted but noticed: when `accept` gets none. What has to be
+//! reached even then (an administrator's side, a log) keeps some back:
+//! [`Server::reserve_descriptors`] and [`Reserve`](crate::reactor::Reserve).
+//!
+//! How whoever was idle for longest is found without a list that every request would have to keep in
+//! order: while the server is short, a source passes over all connections every 100 ms, and at once
+//! when a client needs a place. It looks at 1,024 slots of the loop in a turn; a pass over n
+//! connections is O(n log m) for m that are to go. While nothing is short there is no such source.
+//!
+//! The models are Envoy's overload manager, with its thresholds, and nginx's reuse of idle connections
+//! when none is free.
 
 mod driver;
 mod exposition;
