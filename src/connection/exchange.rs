@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::config::{Deadlines, Rate};
 use super::deferred::Wake;
+use super::pools::Pools;
 use super::reply::LARGE;
 use super::state::NOT_JUDGED;
 use crate::buffer::{Buffer, Charge};
@@ -161,6 +162,13 @@ impl Streaming {
             },
             awaited: Awaited::Service,
             until,
+        }
+    }
+
+    /// Counts an answer that the service has given whole, now that it has let go of it.
+    pub fn charge_supply(&mut self, pools: &Pools) {
+        if !self.supply.is_empty() && self.supply_charge.bytes() == 0 {
+            self.supply_charge = pools.charge(&self.supply);
         }
     }
 

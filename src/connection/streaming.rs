@@ -114,15 +114,10 @@ impl Connection {
         waker: &dyn Fn() -> Box<dyn Wake>,
         call: impl FnOnce(Call<'_>, &mut Flow<'_>) -> Option<usize>,
     ) -> Step {
-        let due = self.due(turn);
-        turn.calls_left = turn.calls_left.saturating_sub(1);
-        let is_last = self.is_last();
+        let due = self.begin_call(turn);
         let State::Streaming(streaming) = &mut self.state else {
             return self.poll(turn);
         };
-        if streaming.outgoing == Outgoing::Owed {
-            streaming.context.close |= is_last;
-        }
         let output = self.output.get_or_insert_with(|| turn.pools.take_output());
         let mut flow = Flow {
             output,
@@ -170,15 +165,27 @@ impl Connection {
             }
             (Producer::Resting, _) => true,
         };
-        if !streaming.supply.is_empty() && streaming.supply_charge.bytes() == 0 {
-            streaming.supply_charge = turn.pools.charge(&streaming.supply);
-        }
+        streaming.charge_supply(turn.pools);
         if !went_well {
             self.fail_streaming(PANICKED, turn);
         }
         self.settle_input(turn.pools);
         self.settle_output(turn.pools);
         self.poll(turn)
+    }
+
+    /// What the exchange is called for. Its answer is the last if it has not begun and the connection is
+    /// to end.
+    fn begin_call(&mut self, turn: &mut Turn<'_>) -> Due {
+        let due = self.due(turn);
+        turn.calls_left = turn.calls_left.saturating_sub(1);
+        let is_last = self.is_last();
+        if let State::Streaming(streaming) = &mut self.state
+            && streaming.outgoing == Outgoing::Owed
+        {
+            streaming.context.close |= is_last;
+        }
+        due
     }
 
     /// Streaming: output first, then the exchange, then more of the body.
