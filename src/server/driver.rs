@@ -157,7 +157,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             }
             if let Step::Write = step {
                 if written >= WRITE_PER_TURN {
-                    return Next::Again; // what is left waits for the others
+                    return unit.spent_its_share(); // what is left waits for the others
                 }
                 let Some(next) = self.write(turn, &mut written) else {
                     return self.rest();
@@ -231,7 +231,9 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
                 return Err(Next::Close);
             }
             // Enough was done for now; what is left waits for the others.
-            Step::Again | Step::Read | Step::Request | Step::Write => return Err(Next::Again),
+            Step::Again | Step::Read | Step::Request | Step::Write => {
+                return Err(unit.spent_its_share());
+            }
         })
     }
 

@@ -202,7 +202,7 @@ struct Row(
     fn(&ServerMetrics) -> u64,
 );
 
-const SERVER_ROWS: [Row; 10] = [
+const SERVER_ROWS: [Row; 11] = [
     Row("accepted_total", "Connections accepted.", "counter", |it| {
         it.accepted
     }),
@@ -215,6 +215,12 @@ const SERVER_ROWS: [Row; 10] = [
     Row("panics_total", "Panics of the service.", "counter", |it| {
         it.panics
     }),
+    Row(
+        "shares_spent_total",
+        "Times that a connection had had its share of a turn.",
+        "counter",
+        |it| it.shares_spent,
+    ),
     Row("connections", "Connections that are open.", "gauge", |it| {
         it.connections as u64
     }),

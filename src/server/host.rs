@@ -172,11 +172,12 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
     /// Finds the rung to be on. Starts what makes room, if there is none yet.
     #[cold]
     pub(super) fn judge_in(&mut self, host: Local<Host<S, V>>, cx: &mut Context<'_, S>) {
-        self.judge(cx);
-        if self.overload.rung() == Rung::Normal || cx.is_draining() {
-            return;
+        if cx.is_draining() {
+            // Who is idle closes anyway, and what is under way is to be finished.
+            return self.overload.handle_drain(cx.now());
         }
-        if self.sweep.is_none() {
+        self.judge(cx);
+        if self.overload.rung() != Rung::Normal && self.sweep.is_none() {
             // When the table of sources is full there is another try with the next event.
             self.sweep = cx.insert(Sweep::new(host)).ok();
         }

@@ -97,8 +97,9 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
 impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
     fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool {
         let is_seated = self.waiting.is_none() || self.seat_waiting(cx);
-        let has_room = cx.with(self.host, |host, _| {
-            let is_paused = host.overload.rung() == Rung::PauseAccepting;
+        let has_room = cx.with(self.host, |host, cx| {
+            // Before a drain closes the socket, whoever stands in the queue is let in.
+            let is_paused = host.overload.rung() == Rung::PauseAccepting && !cx.is_draining();
             if is_paused || !is_seated {
                 host.gate.wait(listener);
                 return false;

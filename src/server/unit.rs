@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::metrics::ServerMetrics;
 use crate::connection::{Call, Called, Flow, Reply, Wanted};
 use crate::http::{Framing, Request};
-use crate::reactor::discard;
+use crate::reactor::{Next, discard};
 use crate::service::{Exchange, Service};
 
 /// How many characters of a path are logged.
@@ -50,6 +50,13 @@ impl<S: 'static, V: Service<S>> Unit<'_, S, V> {
             self.panicked(request, payload);
             Called::Panicked
         })
+    }
+
+    /// The connection goes on in a later turn.
+    #[cold]
+    pub(super) fn spent_its_share(&mut self) -> Next {
+        self.metrics.shares_spent += 1;
+        Next::Again
     }
 
     /// Asks the service how it wants the body that was announced.

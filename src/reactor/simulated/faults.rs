@@ -101,7 +101,8 @@ impl Faults {
         }
     }
 
-    /// [`hostile`](Faults::hostile), but nothing that ends a connection: every answer arrives.
+    /// [`hostile`](Faults::hostile), but nothing that ends a connection: every answer arrives, unless the
+    /// server closes who is idle for want of descriptors (see [`Ladder`](crate::server::Ladder)).
     #[must_use]
     pub const fn lossless() -> Faults {
         Faults {
