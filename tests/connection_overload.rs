@@ -92,6 +92,13 @@ fn one_that_is_not_to_be_kept_gives_up_its_place_while_it_is_idle() {
         .is_not_to_be_kept()
         .is_asked_for_place()
         .closes(CloseReason::Evicted);
+    let mut trace = Trace::new();
+    trace.connection.ask_for_place();
+    trace.connection.handle_no_keep_alive();
+    assert!(
+        trace.connection.is_asked_for_place(),
+        "one wish replaces the other"
+    );
 }
 
 #[test]

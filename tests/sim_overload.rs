@@ -361,6 +361,32 @@ fn a_drain_ends_whatever_the_server_was_short_of() {
 }
 
 #[test]
+fn whoever_stands_in_the_queue_while_accepting_pauses_is_let_in_and_answered_by_a_drain() {
+    let mut world = World::new(|server| server.memory_max(256 * KIB));
+    let _uploads = holding(&mut world, 256);
+    let mut queued = world.connect();
+    queued.send(GET);
+    world.sim.settle();
+    assert!(queued.ends().moments.accepted.is_none());
+    world
+        .sim
+        .with(|events, _| events.context().drain(Duration::from_secs(30)));
+    assert_eq!(queued.reply().status(), 200);
+    assert_eq!(world.metrics().rung, Rung::Normal);
+}
+
+#[test]
+fn a_turn_that_was_too_short_for_a_connection_is_counted() {
+    let mut world = World::new(|server| server);
+    let mut client = world.connect();
+    client.send(GET.repeat(100));
+    for _ in 0..100 {
+        assert_eq!(client.reply().status(), 200);
+    }
+    assert_eq!(world.metrics().shares_spent, 100 / 16);
+}
+
+#[test]
 fn each_server_of_a_loop_closes_its_own_connections_only() {
     let mut sim = Sim::with_state(3, 0);
     let (small, of_small) = sim.attach(sim.server().connections_max(2), Site);

@@ -25,7 +25,10 @@ impl Connection {
             && left > Left::ONE
         {
             self.quota = Quota::Requests(Left::ONE);
-            self.plea = Plea::LastAnswer;
+            self.plea = match self.plea {
+                Plea::Nothing | Plea::LastAnswer => Plea::LastAnswer,
+                Plea::Place | Plea::PlaceOrLastAnswer => Plea::PlaceOrLastAnswer,
+            };
         }
     }
 
