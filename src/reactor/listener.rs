@@ -61,6 +61,11 @@ pub(crate) trait Acceptor<S>: 'static {
         let _ = cx;
     }
 
+    /// So many clients were accepted and closed at once, for want of descriptors.
+    fn turned_away(&mut self, clients: u64, cx: &mut Context<'_, S>) {
+        let _ = (clients, cx);
+    }
+
     /// Takes over an accepted connection.
     fn accept(&mut self, stream: Stream, peer: Peer, state: &mut S, cx: &mut Context<'_, S>);
 
@@ -164,15 +169,17 @@ impl<A> Listener<A> {
             }
             Batch::OutOfResources(error) => {
                 self.state = self.state.next(Input::OutOfResources, cx.now());
-                self.out_of_resources(error);
+                let turned_away = self.out_of_resources(error);
+                self.acceptor.turned_away(turned_away, cx);
                 self.acceptor.wait_for_room(cx.token(), cx);
                 self.state.deadline().map_or(Next::Wait, Next::Until)
             }
         }
     }
 
+    /// Gives how many clients were turned away.
     #[cold]
-    fn out_of_resources(&mut self, errno: Errno) {
+    fn out_of_resources(&mut self, errno: Errno) -> u64 {
         self.exhausted = self.exhausted.saturating_add(1);
         let tries = self.exhausted;
         if tries % REPORT_EVERY == 1 {
@@ -180,20 +187,24 @@ impl<A> Listener<A> {
             tracing::warn!(target: "trine::loop", %error, tries, "accepting paused: raise the descriptor limit or lower the connection limit");
         }
         // Not the first time: descriptors may come free before anybody notices.
-        if tries % TURN_AWAY_EVERY == 2 {
-            self.turn_away();
+        match tries % TURN_AWAY_EVERY == 2 {
+            true => self.turn_away(),
+            false => 0,
         }
     }
 
     /// Takes waiting clients and closes them at once, by the reserve, so that they can go
     /// elsewhere. Ends when the queue is empty or another thread took the reserve's number.
-    fn turn_away(&mut self) {
+    fn turn_away(&mut self) -> u64 {
+        let mut clients = 0;
         for _ in 0..ACCEPTS_PER_TURN {
             let turned_away = self.reserve.lend(|| self.socket.accept().is_ok());
+            clients += u64::from(turned_away);
             if !turned_away || self.reserve.kept() == 0 {
-                return;
+                break;
             }
         }
+        clients
     }
 }
 

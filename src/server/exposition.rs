@@ -202,10 +202,16 @@ struct Row(
     fn(&ServerMetrics) -> u64,
 );
 
-const SERVER_ROWS: [Row; 11] = [
+const SERVER_ROWS: [Row; 12] = [
     Row("accepted_total", "Connections accepted.", "counter", |it| {
         it.accepted
     }),
+    Row(
+        "turned_away_total",
+        "Clients closed at once for want of descriptors.",
+        "counter",
+        |it| it.turned_away,
+    ),
     Row(
         "requests_total",
         "Requests given to the service.",

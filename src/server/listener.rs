@@ -130,6 +130,10 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
         cx.with(self.host, |host, _| host.reserve.refill());
     }
 
+    fn turned_away(&mut self, clients: u64, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, _| host.metrics.turned_away += clients);
+    }
+
     fn accept(&mut self, stream: Stream, peer: Peer, _state: &mut S, cx: &mut Context<'_, S>) {
         cx.with(self.host, |host, _| host.metrics.accepted += 1);
         self.admit(stream, peer, cx);

@@ -26,6 +26,9 @@ pub struct ServerMetrics {
     pub rung: Rung,
     /// Connections accepted.
     pub accepted: u64,
+    /// Clients that were closed at once, without a word, as the process had no descriptor for them. Not
+    /// in `accepted`.
+    pub turned_away: u64,
     /// Requests given to the service.
     pub requests: u64,
     /// Calls of the service that panicked.
@@ -52,6 +55,7 @@ impl ServerMetrics {
             rung_entries: [0; Rung::ALL.len()],
             rung_times: [Duration::ZERO; Rung::ALL.len()],
             accepted: 0,
+            turned_away: 0,
             requests: 0,
             panics: 0,
             shares_spent: 0,
