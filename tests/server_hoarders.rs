@@ -143,11 +143,7 @@ fn hoarded(connections_max: usize) -> Process {
         waited[98],
         process.count()
     );
-    assert!(
-        waited[98] < Duration::from_secs(2),
-        "p99 {:?}",
-        waited[98]
-    );
+    assert!(waited[98] < Duration::from_secs(2), "p99 {:?}", waited[98]);
     let (connections, evicted, ..) = process.count();
     assert!(connections <= connections_max.min(LIMIT as usize));
     assert!(

@@ -8,8 +8,8 @@ use super::dice::Dice;
 /// each time that it could happen.
 ///
 /// None of these breaks a promise of the kernel: whoever reads until it would block and keeps what
-/// was not written loses nothing to them, except by `resets`, `half_closes`, `aborted_accepts`
-/// and `reprieves`, which end connections.
+/// was not written loses nothing to them, except by `resets`, `half_closes`, `aborted_accepts`,
+/// `reprieves`, and `exhaustion`, for which a server closes who is idle: they end connections.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Faults {
     /// Bytes of a client arrive in several parts, which may break anywhere.
@@ -101,8 +101,7 @@ impl Faults {
         }
     }
 
-    /// [`hostile`](Faults::hostile), but nothing that ends a connection: every answer arrives, unless the
-    /// server closes who is idle for want of descriptors (see [`Ladder`](crate::server::Ladder)).
+    /// [`hostile`](Faults::hostile), but nothing that ends a connection: every answer arrives.
     #[must_use]
     pub const fn lossless() -> Faults {
         Faults {
@@ -110,6 +109,7 @@ impl Faults {
             half_closes: 0.0,
             aborted_accepts: 0.0,
             reprieves: 0.0,
+            exhaustion: 0.0,
             ..Faults::hostile()
         }
     }
