@@ -157,7 +157,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             }
             if let Step::Write = step {
                 if written >= WRITE_PER_TURN {
-                    return unit.spent_its_share(); // what is left waits for the others
+                    return Next::Again; // what is left waits for the others
                 }
                 let Some(next) = self.write(turn, &mut written) else {
                     return self.rest();

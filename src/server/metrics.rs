@@ -33,8 +33,8 @@ pub struct ServerMetrics {
     pub requests: u64,
     /// Calls of the service that panicked.
     pub panics: u64,
-    /// Times that a connection had had its share of a turn, in requests or bytes, and the rest of its
-    /// work waited for the others.
+    /// Times that a connection had had its share of a turn, in requests or bytes read, and the rest of
+    /// its work waited for the others.
     pub shares_spent: u64,
     pub(super) rung_entries: [u64; Rung::ALL.len()],
     pub(super) rung_times: [Duration; Rung::ALL.len()],
