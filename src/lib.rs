@@ -86,6 +86,9 @@
 //! | sockets moved for a connection | `server/driver.rs`; deadlines, drain: `server/driver/facts.rs` |
 //! | how each exchange went: noted, told, as a line of a log | `connection/journal.rs`, `server/{observer,served,access_line}.rs` |
 //! | what can be set about a server, and whether it makes sense | `server/settings.rs` |
+//! | overload: the rungs, which one it is, who makes room, what connections do | `server/{ladder,overload,sweep}.rs`, `server/driver/pressed.rs`, `connection/overload.rs` |
+//! | bytes in buffers, counted; descriptors kept back | `buffer/meter.rs`, `connection/pools.rs`; `reactor/reserve.rs` |
+//! | counters for Prometheus | `server/exposition.rs` |
 //! | the service called, panics caught | `server/unit.rs` |
 //! | the life of a connection: recorded, told | `server/recorder.rs`, `server/timeline.rs` |
 //! | vectors in the parser | `http/block.rs` |
