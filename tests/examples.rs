@@ -12,6 +12,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// `sim` is built with its feature only, like the library that it shows.
 const EXAMPLES: &[&str] = &[
     "drain",
+    "hand_over",
     "hello",
     "httpbin",
     "keepalive",

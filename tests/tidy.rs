@@ -185,10 +185,13 @@ const PRIVILEGES: [Privilege; 5] = [
             "TcpListener",
             "TcpStream",
             "UdpSocket",
+            "UnixDatagram",
         ],
         files: &[
             "src/reactor/net.rs",
             "src/reactor/datagram.rs",
+            "src/hand_over/socket.rs",
+            "src/systemd/manager.rs",
             "src/storage/redis_cluster/link.rs",
         ],
     },
@@ -200,10 +203,7 @@ const PRIVILEGES: [Privilege; 5] = [
             "thread::{Builder",
             "thread::scope",
         ],
-        files: &[
-            "src/concurrency/thread.rs",
-            "src/storage/conformance/histories.rs",
-        ],
+        files: &["src/thread.rs", "src/storage/conformance/histories.rs"],
     },
     Privilege {
         what: "start a process",

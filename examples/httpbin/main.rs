@@ -26,6 +26,7 @@ mod anything;
 mod demo;
 mod files;
 mod flags;
+mod operation;
 mod pieces;
 mod site;
 mod spawn;
@@ -36,6 +37,7 @@ use std::process::ExitCode;
 use access_log::Writing;
 use files::Files;
 use flags::OwnFlags;
+use operation::Operation;
 use site::Site;
 use spawn::{Bounds, Spawner};
 use support::Example;
@@ -56,9 +58,12 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (mut flags, mut own) = (ServerFlags::default(), OwnFlags::default());
-    let more = [OwnFlags::USAGE, ServerFlags::USAGE].join("\n");
+    let mut operation = Operation::default();
+    let more = [OwnFlags::USAGE, Operation::USAGE, ServerFlags::USAGE].join("\n");
     let mut example = Example::with_flags(ABOUT, "127.0.0.1:8080", &more, |name, arguments| {
-        Ok(own.take(name, arguments)? || flags.take(name, arguments)?)
+        Ok(own.take(name, arguments)?
+            || operation.take(name, arguments)?
+            || flags.take(name, arguments)?)
     });
     let demo_folder = example
         .is_demo()
@@ -72,7 +77,7 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
         files,
         spawner: Some(Spawner::new(&mut event_loop, Bounds::default())?),
     };
-    let server = flags.apply(Server::bind(example.listen)?);
+    let server = flags.apply(operation.bind(example.listen)?);
     let (server, writing) = match &own.access_log {
         Some(path) => log_to(path, server, &mut event_loop)?,
         None => (server, None),
@@ -81,6 +86,7 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     example.begin(server.local_address(), move |address, timeline| {
         demo::demo(address, timeline, may_block, demo_folder.as_deref())
     });
+    let server = operation.reloading(server);
     // Nobody asks for the counters.
     let _ = flags.attach(server, &mut event_loop, move || site.clone(), || ())?;
     event_loop.drain_on_signals([Signal::TERM, Signal::INT], flags.drain_limit())?;

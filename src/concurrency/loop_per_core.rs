@@ -39,8 +39,8 @@ use std::time::Duration;
 use rustix::process::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::fellows::{Fellows, join_in};
-use super::thread::start_thread;
 use crate::reactor::{Error, ErrorKind, EventLoop, Result};
+use crate::thread::start_thread;
 
 /// How long the other loops may finish what they have, when one has failed.
 const GRACE: Duration = Duration::from_secs(30);
@@ -219,7 +219,7 @@ fn ends(threads: Vec<JoinHandle<Result<()>>>) -> Result<()> {
     let mut ended = Ok(());
     for (number, thread) in threads.into_iter().enumerate() {
         let one = thread.join().unwrap_or_else(|payload| {
-            crate::reactor::discard(payload);
+            crate::unwind::discard(payload);
             let what = format!("loop {number}: its set-up panicked");
             Err(Error::new(ErrorKind::Panicked, "run", what))
         });

@@ -13,13 +13,15 @@
 //!
 //! The service is the same under each.
 
+#[cfg(feature = "testing")]
+mod crew;
 mod fellows;
 mod half_sync_half_async;
 mod leader_followers;
 mod loop_per_core;
 mod metrics;
 mod request_queue;
-mod thread;
+mod steps;
 mod worker_pool;
 
 pub use fellows::Fellows;
@@ -30,7 +32,9 @@ pub use metrics::{WorkerMeter, WorkerMetrics};
 pub use request_queue::{Bounds, Permit, Popped, QueueError, RequestQueue};
 pub use worker_pool::WorkerPool;
 
-pub(crate) use thread::start_thread;
+#[cfg(feature = "testing")]
+pub(crate) use crew::Crew;
+pub(crate) use steps::{Started, Step, Steps, Threads};
 
 #[cfg(all(test, trine_loom))]
 mod tests;

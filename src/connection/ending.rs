@@ -91,6 +91,7 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> Polled {
         let Failure(status, reason) = failure;
+        turn.failure = Some(status);
         let context = ResponseContext {
             close: true,
             ..context

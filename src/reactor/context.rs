@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::base::Phase;
 use super::core::Core;
-use super::error::InsertError;
+use super::error::{Error, InsertError};
 use super::local::Local;
 use super::metrics::Metrics;
 use super::source::{EventSource, Removed};
@@ -36,6 +36,12 @@ impl<S: 'static> Context<'_, S> {
     #[must_use]
     pub fn now(&self) -> Tick {
         self.core.base.now()
+    }
+
+    /// The same moment in nanoseconds, for records: CLOCK_MONOTONIC, cached.
+    #[inline]
+    pub(crate) fn nanos(&self) -> u64 {
+        self.core.base.nanos()
     }
 
     /// The tick at least `duration` from the cached present, and less than a tick more.
@@ -137,6 +143,13 @@ impl<S: 'static> Context<'_, S> {
         if self.is_draining() {
             self.core.base.phase = Phase::Forced;
         }
+    }
+
+    /// Drains as [`drain`](Context::drain) does, and ends [`run`](super::EventLoop::run) with `error`
+    /// even so: the program must not go on.
+    pub(crate) fn fail(&mut self, error: Error, grace: Duration) {
+        self.core.base.failure.get_or_insert(error);
+        self.drain(grace);
     }
 
     /// Whether the loop drains: begin nothing new.

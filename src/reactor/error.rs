@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Full,
     /// What was to set a loop up panicked.
     Panicked,
+    /// The process that listening sockets were to be taken over from does not hand them over.
+    HandOver,
 }
 
 impl Error {
@@ -76,6 +78,7 @@ impl Error {
             ErrorKind::ForbiddenSignal => Some("choose another signal"),
             ErrorKind::Forked => Some("make a new loop in the child, or exec"),
             ErrorKind::DrainForced => Some("allow a longer drain, or shorter requests"),
+            ErrorKind::HandOver => Some("it serves on; end it first, or start this program later"),
             ErrorKind::Full => Some("remove sources, or run several loops"),
             ErrorKind::Invalid | ErrorKind::Panicked => None,
         }

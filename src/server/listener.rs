@@ -12,6 +12,17 @@ pub(super) struct HttpAcceptor<S, V> {
     host: Local<Host<S, V>>,
 }
 
+impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
+    /// The flight recorder, if there is one, learns of the connection that was just accepted.
+    fn begin_record(&self, token: Token, peer: Peer, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, cx| {
+            if let Some(recorder) = &mut host.recorder {
+                recorder.open(token, cx.nanos(), host.metrics.accepted, peer);
+            }
+        });
+    }
+}
+
 /// The listener source of a server.
 pub(super) fn listener<S: 'static, V: Service<S>>(
     socket: StreamListener,
@@ -56,11 +67,19 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
                 if let Some(noted) = noted {
                     cx.with(self.host, |host, _| host.observe(token, noted));
                 }
+                self.begin_record(token, peer, cx);
             }
             Err(refused) => {
                 tracing::warn!(target: "trine::http", error = %refused.error, "connection dropped");
                 refused.source.give_up(cx);
             }
         }
+    }
+
+    fn closed(&mut self, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, _| {
+            host.is_listening = false;
+            host.report_drain();
+        });
     }
 }

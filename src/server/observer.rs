@@ -8,9 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::metrics::ServerMetrics;
 use super::served::{Ended, Served};
 use crate::connection::{CloseReason, Journal, Record};
-use crate::reactor::{Peer, discard};
+use crate::reactor::Peer;
 use crate::slab::Token;
 use crate::time::Tick;
+use crate::unwind::discard;
 
 /// What the user gave.
 type Call = Box<dyn FnMut(&Served<'_>) + Send>;

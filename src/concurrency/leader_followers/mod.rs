@@ -33,13 +33,14 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::thread::start_thread;
 use crate::reactor::{
     Context, Demultiplexer, Error, Event, EventSource, Next, Registry, Remote, Removed, Result,
-    Sources, Waker, discard,
+    Sources, Waker,
 };
 use crate::slab::Token;
+use crate::thread::start_thread;
 use crate::time::Tick;
+use crate::unwind::discard;
 use handles::Handles;
 use team::Team;
 

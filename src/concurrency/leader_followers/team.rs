@@ -11,9 +11,10 @@ use super::baton::Baton;
 use super::handles::Handles;
 use super::seat::{Due, Parked, Seat};
 use super::{Handler, TeamContext, TeamMetrics};
-use crate::reactor::{Event, Next, Registrar, Remote, Removed, Waker, Watch, discard};
+use crate::reactor::{Event, Next, Registrar, Remote, Removed, Waker, Watch};
 use crate::slab::Token;
 use crate::time::{Span, Tick};
+use crate::unwind::discard;
 
 /// Times in a row that a handler is called for what came while it ran, before others have their turn.
 const RUNS_MAX: usize = 16;
