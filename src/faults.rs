@@ -73,9 +73,9 @@
 //!
 //! | fault | what trine does | proof |
 //! |---|---|---|
-//! | 31 a handler panics | 500 if nothing was sent, else a cut; that connection only | `a_panic_is_answered_500_and_harms_no_other`, `a_panic_in_an_exchange_cuts_its_own_connection_and_no_other`, `a_thousand_panics_at_once_are_a_thousand_answers_and_harm_nobody`, `no_job_of_a_worker_is_lost_or_answered_twice_in_any_seed` |
+//! | 31 a handler panics | 500 if nothing was sent, else a cut; that connection only | `a_panic_is_answered_500_and_harms_no_other`, `wherever_a_service_panics_one_client_gets_500_or_a_cut_and_it_is_counted`, `a_panic_in_an_exchange_cuts_its_own_connection_and_no_other`, `a_thousand_panics_at_once_are_a_thousand_answers_and_harm_nobody`, `no_job_of_a_worker_is_lost_or_answered_twice_in_any_seed` |
 //! | 32 a worker dies, a Drop panics | replaced; the request is answered once | `a_worker_that_dies_is_replaced_and_no_request_hangs`, `jobs_that_panic_cost_no_thread_even_if_what_they_threw_panics_too`, `a_worker_whose_drop_panics_is_replaced_and_at_the_end_it_is_not`, `a_panic_in_register_in_the_last_call_or_in_drop_leaves_nothing_behind_either` |
-//! | 33 a panic in a store | no lock is held over code of others; that session is reopened | `a_panic_is_unknown_and_the_session_is_reopened`, `a_completion_that_panics_harms_nobody`, `a_completion_that_panics_at_any_call_stops_no_thread` |
+//! | 33 a panic in a store | no lock is held over code of others; that session is reopened | `a_store_goes_on_when_what_it_is_given_and_who_waits_for_it_panic`, `a_panic_is_unknown_and_the_session_is_reopened`, `a_completion_that_panics_harms_nobody`, `a_completion_that_panics_at_any_call_stops_no_thread` |
 //! | 39 descriptors left open in a child | all of them close on exec | `a_child_begins_with_no_signal_blocked_or_caught_and_without_descriptors_of_the_loop`, `a_child_has_three_descriptors_whatever_the_server_has` |
 //!
 //! # Storage
