@@ -49,8 +49,9 @@
 //! |---|---|---|
 //! | 19 every call interrupted | repeated, for the time that remains | `.ci/faults`, `an_interrupted_wait_goes_on_for_the_time_that_remains_and_no_turn_is_made_of_it`, `a_storm_of_signals_that_interrupt_every_wait_is_not_noticed`, `nothing_wrong_happens_in_any_seed_and_everything_ends` |
 //! | 20 readiness with nothing behind it, or reported once for much | silent; what is ready is called until it is empty | `readiness_with_nothing_behind_it_is_silent`, `a_source_that_reads_one_byte_of_many_and_returns_again_is_called_for_all_of_them`, `nothing_wrong_happens_in_any_seed_and_everything_ends` |
-//! | 21 an event for a former tenant of a number | a generation in each token; counted, told to nobody | `connections_that_come_and_go_get_nobody_elses_answer`, `events_for_those_who_are_gone_are_counted_and_reach_nobody`, `a_source_inserted_into_the_slot_of_a_removed_one_does_not_see_its_readiness`, `a_generation_that_would_wrap_retires_the_slot_instead_of_reusing_it`, `each_planted_bug_is_found_within_2000_seeds` |
+//! | 21 an event for a former tenant of a number | a generation in each token; counted, told to nobody | `connections_that_come_and_go_get_nobody_elses_answer`, `events_for_those_who_are_gone_are_counted_and_reach_nobody`, `a_source_inserted_into_the_slot_of_a_removed_one_does_not_see_its_readiness`, `a_generation_that_would_wrap_retires_the_slot_instead_of_reusing_it`, `each_planted_bug_of_the_server_is_found_within_2000_seeds` |
 //! | 28 the process stands still for seconds | deadlines that came meanwhile are met at once, in order, in batches; none early | `deadlines_that_came_while_the_server_was_stopped_are_met_at_once_and_none_before`, `requests_that_come_in_time_while_the_loop_is_stalled_are_answered_however_many`, `after_a_stall_skip_calls_once_says_what_was_missed_and_keeps_the_phase` |
+//! | a callback that is stuck | named while it is, with how long and in which system call | `a_callback_that_sleeps_is_named_with_its_system_call_while_it_does`, `a_callback_over_a_tenth_of_a_second_is_counted_and_reported_by_name` |
 //! | 29 deadlines of zero, of the past, beyond the clock | saturating ticks; the wheel agrees with a sorted set | `the_wheel_agrees_with_a_sorted_set`, `never_is_no_deadline_even_when_time_runs_out`, `far_deadlines_fire_on_their_tick_and_those_beyond_the_clock_never`, `a_timerfd_set_to_the_past_or_to_zero_rings_at_once` |
 //! | 30 a million timers in one tick | a budget for each turn, and I/O between | `a_storm_is_drained_in_budgets_and_nothing_is_lost_or_reordered`, `five_thousand_leftovers_deadlines_or_wake_ups_take_no_more_than_their_budget_of_a_turn`, `idle_connections_are_cut_at_their_deadline_and_cost_little` |
 //! | 27 the wall clock jumps by hours or years | deadlines are of the monotonic clock; the Date follows | `a_wall_clock_that_jumps_moves_no_deadline_and_the_date_follows`, `the_date_kept_follows_the_clock_both_ways`, `a_wall_clock_alarm_is_absolute_on_the_wall_clock_so_that_the_kernel_follows_its_steps` |
@@ -61,17 +62,20 @@
 //! |---|---|---|
 //! | 22 signals by thousands | at most one batch a turn; equal ones merge | `ten_thousand_signals_a_second_are_merged_and_harm_nobody`, `a_thousand_rapid_signals_fill_the_pipe_and_arrive_as_one_event`, `different_signals_never_merge`, `a_flood_of_messages_keeps_neither_timers_nor_signals_from_running` |
 //! | 23 a signal for another thread | it interrupts nobody; children begin with an empty mask | `a_signal_during_a_blocking_call_of_another_thread_interrupts_nobody`, `a_child_begins_with_no_signal_blocked_or_caught_and_without_descriptors_of_the_loop`, `a_child_has_an_empty_mask_and_catches_nothing` |
-//! | 24 SIGTERM with work under way | idle connections end at once, work is finished and says `close`, status 0; a second signal forces the end | `what_is_under_way_is_answered_and_what_is_idle_is_closed`, `under_load_every_request_that_was_taken_is_answered`, `a_second_signal_forces_the_end_with_a_status_of_its_own`, `sigterm_drains_and_what_is_under_way_is_answered` |
+//! | 24 SIGTERM with work under way | idle connections end at once, work is finished and says `close`, status 0; a second signal forces the end | `what_is_under_way_is_answered_and_what_is_idle_is_closed`, `under_load_every_request_that_was_taken_is_answered`, `a_second_signal_forces_the_end_with_a_status_of_its_own`, `sigterm_under_256_connections_that_are_kept_loses_no_request`, `sigterm_drains_and_what_is_under_way_is_answered` |
 //! | 25 a client that keeps a drain waiting | cut at the drain's deadline, with a status of its own | `the_drain_deadline_forces_the_end_and_not_before`, `a_drain_that_takes_too_long_is_forced`, `a_draining_server_still_has_deadlines` |
+//! | 26 SIGHUP, and a successor | the listening sockets are passed on; a bad configuration keeps the old one | `twenty_hand_overs_under_load_lose_no_request`, `a_successor_that_dies_before_it_is_ready_leaves_the_process_serving`, `a_bad_configuration_keeps_the_old_one_and_signals_go_on_working` |
+//! | 47 privileges after bind | given up for good, and checked | `a_server_that_was_bound_as_root_serves_as_nobody_for_good`, `workers_that_are_started_afterwards_have_no_privileges_either`, `what_cannot_be_is_an_error_that_says_why` |
+//! | 48 sockets from a service manager | each is checked; nonsense is a clear error | `systemd_socket_activate_starts_it_at_the_first_connection`, `a_socket_that_systemd_opened_is_served_and_the_variables_are_unset`, `an_environment_that_makes_no_sense_is_a_clear_error` |
 //! | 49 an admin side exposed, or starved | a listener of its own on loopback or a Unix socket, with connections in reserve | `a_unix_socket_serves_the_same_and_its_file_goes_with_it` |
 //!
 //! # Services and threads
 //!
 //! | fault | what trine does | proof |
 //! |---|---|---|
-//! | 31 a handler panics | 500 if nothing was sent, else a cut; that connection only | `a_panic_is_answered_500_and_harms_no_other`, `a_panic_in_an_exchange_cuts_its_own_connection_and_no_other`, `a_thousand_panics_at_once_are_a_thousand_answers_and_harm_nobody` |
+//! | 31 a handler panics | 500 if nothing was sent, else a cut; that connection only | `a_panic_is_answered_500_and_harms_no_other`, `wherever_a_service_panics_one_client_gets_500_or_a_cut_and_it_is_counted`, `a_panic_in_an_exchange_cuts_its_own_connection_and_no_other`, `a_thousand_panics_at_once_are_a_thousand_answers_and_harm_nobody`, `no_job_of_a_worker_is_lost_or_answered_twice_in_any_seed` |
 //! | 32 a worker dies, a Drop panics | replaced; the request is answered once | `a_worker_that_dies_is_replaced_and_no_request_hangs`, `jobs_that_panic_cost_no_thread_even_if_what_they_threw_panics_too`, `a_worker_whose_drop_panics_is_replaced_and_at_the_end_it_is_not`, `a_panic_in_register_in_the_last_call_or_in_drop_leaves_nothing_behind_either` |
-//! | 33 a panic in a store | no lock is held over code of others; that session is reopened | `a_panic_is_unknown_and_the_session_is_reopened`, `a_completion_that_panics_harms_nobody`, `a_completion_that_panics_at_any_call_stops_no_thread` |
+//! | 33 a panic in a store | no lock is held over code of others; that session is reopened | `a_store_goes_on_when_what_it_is_given_and_who_waits_for_it_panic`, `a_panic_is_unknown_and_the_session_is_reopened`, `a_completion_that_panics_harms_nobody`, `a_completion_that_panics_at_any_call_stops_no_thread` |
 //! | 39 descriptors left open in a child | all of them close on exec | `a_child_begins_with_no_signal_blocked_or_caught_and_without_descriptors_of_the_loop`, `a_child_has_three_descriptors_whatever_the_server_has` |
 //!
 //! # Storage
@@ -79,7 +83,7 @@
 //! | fault | what trine does | proof |
 //! |---|---|---|
 //! | 35 a disk that stalls | the loop never waits; the handler's deadline answers | `while_a_sync_takes_five_seconds_everybody_else_is_answered_at_once`, `reads_go_on_while_a_sync_takes_two_seconds`, `.ci/storage_faults`, `.ci/kv` |
-//! | 36 no space, I/O errors | an error to whoever asked; after a failed sync nothing more is written | `a_full_disk_fails_writes_until_there_is_space_and_loses_nothing`, `a_failed_sync_ends_writing_for_good`, `a_failure_at_any_io_loses_nothing_acknowledged_and_acknowledges_nothing_lost` |
+//! | 36 no space, I/O errors | an error to whoever asked; after a failed sync nothing more is written | `a_full_disk_fails_writes_until_there_is_space_and_loses_nothing`, `a_failed_sync_ends_writing_for_good`, `a_failure_at_any_io_loses_nothing_acknowledged_and_acknowledges_nothing_lost`, `what_was_acknowledged_is_there_after_the_loss_of_power_in_any_seed` |
 //! | 37 killed while writing | what was acknowledged is there | `what_the_durable_store_acknowledged_is_there_after_a_kill`, `no_acknowledged_write_is_lost_when_the_server_is_killed`, `power_loss_keeps_what_was_acknowledged_and_nothing_by_halves` |
 //!
 //! # HTTP
@@ -109,7 +113,7 @@
 //! | hyper #3811 | a head cut anywhere | `a_head_cut_anywhere_gives_what_the_whole_gives`, `a_request_cut_at_any_octet_is_answered_the_same` |
 //! | hyper #4019 | octets that are no text in a field | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule`, `fuzz/fuzz_targets/request_parser.rs` |
 //! | hyper #2746 | a clock that goes back | `a_monotonic_clock_that_goes_back_reads_as_one_that_stands_still` |
-//! | async-h1 RUSTSEC-2020-0093, Pingora 2025-0037, actix #3182 | a body nobody read is no request | `what_an_early_answer_leaves_unread_is_read_for_nobody_within_limits`, `each_planted_bug_is_found_within_2000_seeds` |
+//! | async-h1 RUSTSEC-2020-0093, Pingora 2025-0037, actix #3182 | a body nobody read is no request | `what_an_early_answer_leaves_unread_is_read_for_nobody_within_limits`, `each_planted_bug_of_the_server_is_found_within_2000_seeds` |
 //! | Pingora 2026-0033 | octets behind Upgrade | `bytes_behind_an_upgrade_that_is_not_taken_are_the_next_request`, `connect_is_refused_before_a_service_could_open_a_false_tunnel` |
 //! | actix #1269 | what a deadline counts from after a stall, and how stale that may be | `now_is_cached_for_a_turn_and_read_again_after_sixteen_callbacks`, `requests_that_come_in_time_while_the_loop_is_stalled_are_answered_however_many` |
 //! | actix #928 | a connection for one request has the deadline of its head | `a_connection_for_one_request_has_the_deadline_of_its_head_all_the_same` |
@@ -119,7 +123,7 @@
 //! | tokio #8056 | threads that go to sleep while work comes | `items_meet_threads_that_go_to_sleep_and_none_is_lost_or_there_twice`, `.ci/loom` |
 //! | tokio RUSTSEC-2021-0124, crossbeam 2025-0024 | a queue that is closed while it is used drops each item once | `items_left_in_a_queue_are_dropped_with_its_last_owner`, `nothing_goes_into_a_closed_queue_and_everything_comes_out`, `.ci/loom` |
 //! | tokio #3529, axum #2400, libuv #690, wai #928, bun #32705 | EMFILE neither spins nor parks | `a_server_without_descriptors_is_still_and_serves_those_it_has`, `when_descriptors_come_free_who_waits_is_accepted_with_no_new_client` |
-//! | axum with tokio_listener, payjoin #1608 | no error of accept parks the listener | `an_error_of_accept_is_either_one_connections_or_a_reason_to_pause`, `.ci/faults`, `each_planted_bug_is_found_within_2000_seeds` |
+//! | axum with tokio_listener, payjoin #1608 | no error of accept parks the listener | `an_error_of_accept_is_either_one_connections_or_a_reason_to_pause`, `.ci/faults`, `each_planted_bug_of_the_server_is_found_within_2000_seeds` |
 //! | tokio #8204 | a forked child takes no wake-up of its parent | `a_loop_refuses_every_turn_in_a_forked_child_and_takes_nothing_from_its_parent` |
 //! | tokio #7494 | spurious readiness of an eventfd, a timerfd, a pidfd | `an_eventfd_that_is_never_read_wakes_every_time`, `a_wall_clock_alarm_does_not_take_spurious_readiness_for_its_hour` |
 //! | mio RUSTSEC-2024-0019, HAProxy 237e6a0d | no event for who was removed | `a_source_removed_earlier_in_the_batch_is_not_called_for_its_event_which_counts_as_stale`, `a_descriptor_closed_early_does_not_deregister_the_next_one_with_its_number` |
@@ -129,6 +133,7 @@
 //! | HAProxy 5a3735a1 | no time is a sentinel | `never_is_no_deadline_even_when_time_runs_out`, `a_timerfd_set_to_the_past_or_to_zero_rings_at_once` |
 //! | HAProxy 394bd4eb | clients turned away when descriptors are low | `clients_that_cannot_be_accepted_for_long_are_turned_away_and_do_not_hang` |
 //! | HAProxy CVE-2021-40346, CVE-2023-25725, CVE-2023-40225 | names that are too long or empty, lengths that are empty | `a_name_or_value_longer_than_16_bits_count_keeps_all_its_octets`, `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
+//! | HAProxy 97490a77 | a reload that fails leaves signals working | `a_bad_configuration_keeps_the_old_one_and_signals_go_on_working` |
 //! | node CVE-2018-12121, 2018-12122, 2019-5737, 2019-5739 | small heads; slow heads on kept connections | `limits_hold_without_a_line_end_ever_coming`, `a_later_head_has_10_s_from_its_first_bytes` |
 //! | node CVE-2013-4450 | unread answers stop the parser | `pipelined_requests_whose_answers_nobody_reads_stop_the_parser` |
 //! | node CVE-2023-30589, 2021-22959, 2024-27982, 2018-7159 | bare CR, blanks before a colon or a line or in a length | `requests_outside_the_rules_are_refused_with_the_status_of_the_rule` |
@@ -137,6 +142,7 @@
 //! | nginx CVE-2009-4487, CVE-2009-3896 | control octets in a log; a target too long | `nothing_a_client_sends_makes_a_second_line_or_moves_a_terminal`, `what_is_far_too_long_is_refused_without_memory` |
 //! | h2o CVE-2016-1133, hyper-staticfile 2022-0072 | redirects | `what_could_split_a_response_is_refused`, `a_folder_without_its_slash_is_redirected_within_this_server` |
 //! | h2o CVE-2015-5638, hyper-staticfile 2022-0069 | traversal | `a_path_is_split_at_its_slashes_and_its_segments_are_decoded_after_that`, `no_path_leads_out_of_the_folder_and_none_to_what_is_no_file` |
+//! | h2o #878 | SIGTERM while it starts | `sigterm_during_start_up_drains_in_the_first_turn` |
 //! | bytes 2026-0007, http 2019-0033 | arithmetic of capacities; fuzzed with overflow checks | `bytes_leave_in_the_order_they_came_whatever_grows_or_moves`, `consuming_more_than_is_held_is_a_bug_that_says_so`, `.ci/fuzz` |
 //! | lru 2026-0253 | structures are whole when a Drop panics | `a_panic_in_register_in_the_last_call_or_in_drop_leaves_nothing_behind_either`, `jobs_that_panic_cost_no_thread_even_if_what_they_threw_panics_too` |
 //! | quinn-proto 2026-0037 | nothing outside is unwrapped; a fuzz target for each decoder | `nothing_outside_tests_unwraps`, `every_fuzz_target_is_built_and_named` |
@@ -149,5 +155,3 @@
 //!
 //! TLS (46; rustls 2024-0336 and 2024-0399): there is none. io_uring (50; tokio #7724 and others, rio
 //! 2020-0021) and leader/followers (51): not part of the server on epoll.
-//!
-//! Not proven yet: SIGHUP, and a successor (26); privileges after bind (47); sockets from a service manager (48).
