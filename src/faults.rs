@@ -16,14 +16,14 @@
 //! | 3 a body that drips, whole or in chunks of an octet | a lowest rate, and a deadline for the whole | `bodies_that_drip_are_cut_at_their_deadline`, `chunks_of_one_octet_are_cut_at_the_deadline_of_a_body`, `a_body_below_500_bytes_a_second_is_cut_after_5_s`, `one_byte_chunks_are_as_slow_as_any_other_body` |
 //! | 4 a client that does not read its answer | nothing is made above the high-water mark; a reset when the lowest rate is missed | `clients_that_do_not_read_are_reset_and_are_not_produced_for`, `a_client_that_does_not_take_its_answer_is_reset`, `a_client_that_does_not_read_is_not_produced_for_and_not_read_from` |
 //! | 1 to 4 together, by thousands | each is cut on time, and a bystander is served meanwhile | `slow_clients_of_every_kind_are_cut_while_a_bystander_is_served`, `.ci/drills` |
-//! | 5 idle connections hoarded | a deadline for idleness, little memory for each, and under pressure the oldest go first | `idle_connections_are_cut_at_their_deadline_and_cost_little`, `an_idle_or_waiting_connection_holds_no_buffer` |
+//! | 5 idle connections hoarded | a deadline for idleness, little memory for each, and under pressure the oldest go first | `idle_connections_are_cut_at_their_deadline_and_cost_little`, `an_idle_or_waiting_connection_holds_no_buffer`, `eight_thousand_idle_connections_go_oldest_first_under_memory_pressure_and_active_ones_are_served`, `a_full_server_gives_the_place_of_whoever_was_idle_for_longest_to_a_newcomer` |
 //!
 //! # Too many, too much
 //!
 //! | fault | what trine does | proof |
 //! |---|---|---|
-//! | 6 more clients than the limit | some are told 503, the rest wait in the kernel; never more than the limit | `a_flood_beyond_the_limit_holds_no_more_than_the_limit_and_ends`, `clients_beyond_the_limit_are_refused_and_those_within_it_are_served`, `a_burst_beyond_the_limit_is_refused_and_the_rest_waits_for_room` |
-//! | 7 descriptors run out (EMFILE, ENFILE) | accepting pauses by a timer; clients that wait for long are turned away by a reserve | `without_descriptors_the_server_is_still_and_serves_when_some_are_free`, `running_out_of_descriptors_pauses_accepting_until_the_retry`, `accepting_goes_on_by_itself_when_descriptors_are_free_again`, `a_server_without_descriptors_is_still_and_serves_those_it_has`, `.ci/faults` |
+//! | 6 more clients than the limit | some are told 503, the rest wait in the kernel; never more than the limit | `a_flood_beyond_the_limit_holds_no_more_than_the_limit_and_ends`, `clients_beyond_the_limit_are_refused_and_those_within_it_are_served`, `a_burst_beyond_the_limit_is_refused_and_the_rest_waits_for_room`, `as_many_clients_as_are_reserved_are_served_without_any_descriptor_left` |
+//! | 7 descriptors run out (EMFILE, ENFILE) | accepting pauses by a timer; clients that wait for long are turned away by a reserve | `without_descriptors_the_server_is_still_and_serves_when_some_are_free`, `running_out_of_descriptors_pauses_accepting_until_the_retry`, `accepting_goes_on_by_itself_when_descriptors_are_free_again`, `a_server_without_descriptors_is_still_and_serves_those_it_has`, `a_file_is_opened_by_a_reserve_without_any_descriptor_left`, `.ci/faults` |
 //! | 8 accept fails otherwise | errors of one connection are skipped, those of the machine pause; the listener is never lost | `an_error_of_accept_is_either_one_connections_or_a_reason_to_pause`, `.ci/faults`, `nothing_wrong_happens_in_any_seed_and_everything_ends` |
 //! | 9 the backlog fills while the server stands still | everybody in it is served afterwards, in batches of a bounded size | `five_thousand_clients_that_come_while_the_server_is_stopped_are_served_after`, `a_burst_of_connections_is_accepted_in_parts_and_others_have_their_turn_between` |
 //! | 10 a target, a field or a name of megabytes, fields without number | 414 or 431 at the limit, and no memory for it | `what_is_far_too_long_is_refused_without_memory`, `limits_hold_without_a_line_end_ever_coming`, `an_endless_head_and_an_endless_body_stop_at_their_limit` |
@@ -32,7 +32,7 @@
 //! | 13 pipelined requests whose answers nobody reads | the parser stops while answers are above the high-water mark | `pipelined_requests_whose_answers_nobody_reads_stop_the_parser`, `a_client_that_pipelines_and_never_reads_stops_the_parser`, `with_64_kib_unread_no_further_request_is_looked_at` |
 //! | 14 hundreds of thousands of pipelined requests | 16 requests or 64 KiB of one connection in a turn, then the others | `a_hundred_thousand_pipelined_requests_are_answered_in_order_and_starve_nobody`, `sixteen_requests_a_turn_then_others_have_theirs`, `one_connection_reads_64_kib_a_turn_and_not_much_more`, `a_flood_of_pipelined_requests_does_not_keep_others_waiting` |
 //! | 34 more work than workers can do | 503 with Retry-After at once; what was let in is done | `more_than_the_queue_holds_is_refused_at_once_while_all_workers_are_blocked`, `work_beyond_the_queue_is_refused_at_once_and_what_was_let_in_is_done` |
-//! | 38 memory runs out | limits times connections stay below it; a ladder of measures before anything fails | `in_64_mib_a_flood_of_clients_that_do_not_read_is_refused_and_survived` |
+//! | 38 memory runs out | limits times connections stay below it; a ladder of measures before anything fails | `in_64_mib_a_flood_of_clients_that_do_not_read_is_refused_and_survived`, `eight_thousand_idle_connections_go_oldest_first_under_memory_pressure_and_active_ones_are_served`, `pressure_leads_up_at_once_and_down_one_rung_at_a_time`, `a_body_that_would_go_beyond_the_memory_of_the_server_is_answered_503` |
 //!
 //! # Ends
 //!
@@ -67,7 +67,7 @@
 //! | 26 SIGHUP, and a successor | the listening sockets are passed on; a bad configuration keeps the old one | `twenty_hand_overs_under_load_lose_no_request`, `a_successor_that_dies_before_it_is_ready_leaves_the_process_serving`, `a_bad_configuration_keeps_the_old_one_and_signals_go_on_working` |
 //! | 47 privileges after bind | given up for good, and checked | `a_server_that_was_bound_as_root_serves_as_nobody_for_good`, `workers_that_are_started_afterwards_have_no_privileges_either`, `what_cannot_be_is_an_error_that_says_why` |
 //! | 48 sockets from a service manager | each is checked; nonsense is a clear error | `systemd_socket_activate_starts_it_at_the_first_connection`, `a_socket_that_systemd_opened_is_served_and_the_variables_are_unset`, `an_environment_that_makes_no_sense_is_a_clear_error` |
-//! | 49 an admin side exposed, or starved | a listener of its own on loopback or a Unix socket, with connections in reserve | `a_unix_socket_serves_the_same_and_its_file_goes_with_it` |
+//! | 49 an admin side exposed, or starved | a listener of its own on loopback or a Unix socket, with connections in reserve | `serve_two_sides_with_few_descriptors`, `as_many_clients_as_are_reserved_are_served_without_any_descriptor_left`, `a_unix_socket_serves_the_same_and_its_file_goes_with_it` |
 //!
 //! # Services and threads
 //!
