@@ -45,7 +45,7 @@
 //! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups) | epoll, clock, timerfd, signals, eventfd |
 //! | restart | [`hand_over`] (listening sockets to a successor) | a Unix socket |
 //! | units | [`service`] (the logic unit) | |
-//! | concurrency | [`concurrency`] (request queue, worker pool, half-sync/half-async) | threads |
+//! | concurrency | [`concurrency`] (request queue, worker pool, half-sync/half-async, leader/followers, loop per core) | threads |
 //! | storage | [`storage`] (the storage unit) | disk, threads, the network to a cluster |
 //! | ends | [`resp`] (the protocol of Redis), [`server`] (the I/O unit) | sockets, by the reactor |
 //! | roles | `testing` (a simulated machine; feature `testing`) | memory |
@@ -94,6 +94,8 @@
 //! | vectors in the parser | `http/block.rs` |
 //! | the request queue | `concurrency/request_queue.rs` |
 //! | the same service on threads that may wait | `concurrency/half_sync_half_async.rs` |
+//! | leader/followers: the lead, the seats, what the leader has in hand | `concurrency/leader_followers/` |
+//! | loop per core, and what the loops tell each other | `concurrency/loop_per_core.rs`, `concurrency/fellows.rs` |
 //! | what the models of threads are built from | `sync.rs`, run by `.ci/loom` |
 //! | mistakes on purpose, for the simulation to find | `planted.rs`, made by `.ci/sim` |
 //! | threads; what they do, step by step; the pool of them | `thread.rs`, `concurrency/steps.rs`, `concurrency/worker_pool.rs` |
