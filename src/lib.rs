@@ -42,7 +42,7 @@
 //! |---|---|---|
 //! | ground | [`time`] [`slab`] [`buffer`] [`timer_wheel`] | memory |
 //! | protocol | [`http`] (parsers, bodies, encoder), [`connection`] (sans-I/O server side) | memory |
-//! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups) | epoll, clock, timerfd, signals, eventfd |
+//! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups), [`proactor`] (operations and their completions) | epoll, clock, timerfd, signals, eventfd; io_uring, threads for files |
 //! | units | [`service`] (the logic unit) | |
 //! | concurrency | [`concurrency`] (request queue, worker pool, half-sync/half-async) | threads |
 //! | storage | [`storage`] (the storage unit) | disk, threads, the network to a cluster |
@@ -68,6 +68,8 @@
 //! | datagrams, children, any descriptor, periodic and wall-clock timers | `reactor/{datagram,child,descriptor,schedule}.rs` |
 //! | closures as sources (`every`, `tcp`, `udp`, `signals`, ...) | `reactor/sources.rs` |
 //! | slow callbacks, counters | `reactor/watch.rs`, `reactor/metrics.rs` |
+//! | operations and their completions; who may start what | `proactor/start.rs`; `proactor/table.rs` |
+//! | the two drivers: over the reactor, and io_uring with all `unsafe` there is | `proactor/driver.rs`, `proactor/emulated/`, `proactor/ring/kernel.rs` |
 //! | the timer wheel | `timer_wheel/` |
 //! | what is accepted and refused as HTTP, and the attacks | `http/mod.rs` |
 //! | percent-decoding; the types of the `http` crate | `http/percent.rs`, `http/types.rs` |
@@ -84,7 +86,7 @@
 //! | the same service on threads that may wait | `concurrency/half_sync_half_async.rs` |
 //! | what the models of threads are built from | `sync.rs`, run by `.ci/loom` |
 //! | mistakes on purpose, for the simulation to find | `planted.rs`, made by `.ci/sim` |
-//! | threads, and the pool of them | `concurrency/thread.rs`, `concurrency/worker_pool.rs` |
+//! | threads, and the pool of them | `thread.rs`, `concurrency/worker_pool.rs` |
 //! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
 //! | storage: queues, threads, order of a key, reopening | `storage/{unit,place,lane,pending,health}.rs` |
 //! | the memory store: what it weighs, what goes when it is full, time to live | `storage/memory/mod.rs` |
@@ -94,10 +96,16 @@
 //! | the checksum around each stored value; expiry, conditions, pages | `storage/envelope.rs`, `storage/rows.rs` |
 //! | storage: Redis Cluster, and what an answer of it is worth | `storage/redis_cluster/mod.rs` |
 
+// Without io_uring nobody can allow what `Cargo.toml` denies; with it, one file does, and
+// `tests/tidy.rs` knows which.
+#![cfg_attr(not(feature = "io-uring"), forbid(unsafe_code))]
+
 #[cfg(not(target_os = "linux"))]
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");
 
 mod sync;
+
+mod thread;
 
 #[cfg(trine_planted)]
 #[doc(hidden)]
@@ -116,6 +124,8 @@ pub mod http;
 pub mod connection;
 
 pub mod reactor;
+
+pub mod proactor;
 
 pub mod service;
 

@@ -14,15 +14,12 @@
 mod half_sync_half_async;
 mod metrics;
 mod request_queue;
-mod thread;
 mod worker_pool;
 
 pub use half_sync_half_async::{HalfSyncHalfAsync, Whole, WorkerOptions};
 pub use metrics::{WorkerMeter, WorkerMetrics};
 pub use request_queue::{Bounds, Permit, Popped, QueueError, RequestQueue};
 pub use worker_pool::WorkerPool;
-
-pub(crate) use thread::start_thread;
 
 #[cfg(all(test, trine_loom))]
 mod tests;

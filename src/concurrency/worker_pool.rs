@@ -25,8 +25,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::request_queue::RequestQueue;
-use super::thread::start_thread;
 use crate::reactor::discard;
+use crate::thread::start_thread;
 
 /// Between two workers that could not be made.
 const PAUSE: Duration = Duration::from_millis(50);

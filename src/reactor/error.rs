@@ -30,8 +30,12 @@ pub enum ErrorKind {
     Forked,
     /// The drain was cut short, by its deadline or on demand, with work unfinished.
     DrainForced,
-    /// The table of sources is full.
+    /// The table of sources is full, or that of operations.
     Full,
+    /// A stream receives, or sends, already: one operation each way at a time.
+    Busy,
+    /// The loop drains: nothing new begins.
+    Draining,
 }
 
 impl Error {
@@ -74,7 +78,9 @@ impl Error {
             ErrorKind::ForbiddenSignal => Some("choose another signal"),
             ErrorKind::Forked => Some("make a new loop in the child, or exec"),
             ErrorKind::DrainForced => Some("allow a longer drain, or shorter requests"),
-            ErrorKind::Full => Some("remove sources, or run several loops"),
+            ErrorKind::Full => Some("begin fewer at a time, or run several loops"),
+            ErrorKind::Busy => Some("start it when the one under way has completed"),
+            ErrorKind::Draining => Some("finish what is under way"),
             ErrorKind::Invalid => None,
         }
     }

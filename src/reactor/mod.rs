@@ -98,7 +98,9 @@ pub use net::{Peer, ShortRead, Stream, StreamListener};
 pub use registry::Registry;
 pub use schedule::{Firing, MissedTicks};
 pub use signals::{Sender, Signal, SignalEvent};
-pub use source::{AsAny, Class, Event, EventSource, Next, Readiness, Removed};
+pub use source::{
+    AsAny, Class, Completed, Event, EventSource, Next, OperationId, Readiness, Removed,
+};
 pub use sources::Sources;
 pub use stream::{Link, StreamEnd, StreamHandler, StreamOptions, write_to};
 pub use waker::Waker;
@@ -106,4 +108,4 @@ pub use waker::Waker;
 pub(crate) use clock::{monotonic_nanos, wall};
 pub(crate) use dispatch::discard;
 pub(crate) use gate::Gate;
-pub(crate) use listener::{Acceptor, Listener};
+pub(crate) use listener::{Acceptor, Listener, concerns_one_connection};

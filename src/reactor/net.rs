@@ -115,6 +115,37 @@ impl Stream {
         }
     }
 
+    /// Begins to connect to `address`: done, or refused, when the stream is writable; then
+    /// [`take_error`](Stream::take_error) says which.
+    pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<()> {
+        match SockRef::from(self).connect(&SockAddr::from(address)) {
+            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// A socket of the kind that reaches `address`.
+    pub(crate) fn unconnected(address: SocketAddr) -> io::Result<Stream> {
+        let socket = stream_socket(Domain::for_address(address))?;
+        Ok(Stream::from(OwnedFd::from(socket)))
+    }
+
+    /// What is wrong with the stream, for example why it could not be connected. Says it once.
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        SockRef::from(self).take_error()
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> io::Result<Peer> {
+        let address = SockRef::from(self).peer_addr()?.as_socket();
+        Ok(address.map_or(Peer::Local, Peer::Network))
+    }
+
+    /// Whether calls that would have to wait do so: what io_uring wants, and the loop does not.
+    pub(crate) fn set_waiting(&self, waiting: bool) -> io::Result<()> {
+        SockRef::from(self).set_nonblocking(!waiting)
+    }
+
     #[cfg(feature = "testing")]
     pub(super) fn as_simulated(&self) -> Option<&SimulatedSocket> {
         self.end.as_simulated()
@@ -293,7 +324,7 @@ impl StreamListener {
     ///
     /// `WouldBlock` when the queue is empty; otherwise see the listener source, which knows which
     /// errors are this connection's and which are the machine's.
-    pub(super) fn accept(&self) -> std::result::Result<(Stream, Peer), Errno> {
+    pub(crate) fn accept(&self) -> std::result::Result<(Stream, Peer), Errno> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let listening = match &self.end {
             End::Kernel(fd) => fd,
@@ -311,6 +342,11 @@ impl StreamListener {
             _ => Peer::Local,
         };
         Ok((Stream::from(fd), peer))
+    }
+
+    /// As [`Stream::set_waiting`].
+    pub(crate) fn set_waiting(&self, waiting: bool) -> io::Result<()> {
+        SockRef::from(self).set_nonblocking(!waiting)
     }
 
     /// The address it listens on: the port the kernel chose for port 0. `None` for Unix sockets.

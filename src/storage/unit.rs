@@ -24,8 +24,9 @@ use super::operation::{Operation, Request};
 use super::pending::{Mark, Pending};
 use super::place::{Place, Submission};
 use super::store::{Capabilities, Outcomes, Store};
-use crate::concurrency::{Bounds, QueueError, RequestQueue, start_thread};
+use crate::concurrency::{Bounds, QueueError, RequestQueue};
 use crate::reactor::{self, Sources};
+use crate::thread::start_thread;
 use crate::time::Span;
 
 /// How a storage unit goes about it.

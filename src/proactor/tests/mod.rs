@@ -1,0 +1,3 @@
+//! What is private to the proactor: the table's own rules.
+
+mod table_model;
