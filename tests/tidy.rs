@@ -189,6 +189,8 @@ const PRIVILEGES: [Privilege; 5] = [
         files: &[
             "src/reactor/net.rs",
             "src/reactor/datagram.rs",
+            "src/proactor/ring/address.rs",
+            "src/proactor/ring/flight.rs",
             "src/storage/redis_cluster/link.rs",
         ],
     },

@@ -103,8 +103,8 @@ impl Shared {
             },
             #[cfg(feature = "io-uring")]
             Driver::Ring(ring) => {
-                let first = ring.begin(id, request, &mut self.pool);
-                self.flush_later(first, cx);
+                ring.begin(id, request, &mut self.pool);
+                self.flush_later(cx);
             }
         }
     }
@@ -123,8 +123,8 @@ impl Shared {
             }
             #[cfg(feature = "io-uring")]
             Driver::Ring(ring) => {
-                let first = ring.cancel(id);
-                self.flush_later(first, cx);
+                ring.cancel(id);
+                self.flush_later(cx);
             }
         }
     }
@@ -169,13 +169,6 @@ impl Shared {
         if let Some(source) = device.station.source {
             drop(cx.take::<emulated::Watcher>(source));
             cx.remove(source); // when it is the one that runs
-        }
-    }
-
-    #[cfg(feature = "io-uring")]
-    pub(super) fn flush_later<S: 'static>(&self, first: bool, cx: &mut Context<'_, S>) {
-        if let Some(home) = self.home.as_ref().filter(|_| first) {
-            cx.flush_before_wait(home.pump);
         }
     }
 }

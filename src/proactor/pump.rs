@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use super::device::Device;
 use super::operation::Outcome;
-use super::shared::{Intake, Shared};
+use super::shared::{Flush, Intake, Shared};
 use super::table::Lane;
 use crate::reactor::{Context, Event, EventSource, Local, Next, Registry, Removed};
 use crate::time::Tick;
@@ -41,6 +41,9 @@ impl<S: 'static> EventSource<S> for Pump {
     fn handle(&mut self, event: Event, _: &mut S, cx: &mut Context<'_, S>) -> Next {
         let waited_for = self.waits_for;
         let served = cx.with(self.shared, |shared, cx| {
+            if let (Event::Resumed, Some(home)) = (event, &mut shared.home) {
+                home.flush = Flush::Idle;
+            }
             match event {
                 Event::Deadline => shared.expire(waited_for, cx),
                 Event::Drain => shared.stop_accepting(cx),
@@ -78,6 +81,7 @@ impl Shared {
     /// Whether there is more to do in this turn's end or the next.
     fn serve<S: 'static>(&mut self, cx: &mut Context<'_, S>) -> bool {
         self.release_dropped(cx);
+        self.sweep(cx);
         self.drive(cx)
     }
 

@@ -39,6 +39,14 @@ pub(super) struct Home {
     pub(super) pump: Token,
     pub(super) waker: Waker,
     pub(super) releases: Rc<Releases>,
+    pub(super) flush: Flush,
+}
+
+/// Whether the loop has been asked to call the pump before it waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Flush {
+    Idle,
+    Asked,
 }
 
 /// Whether operations may begin.
@@ -163,7 +171,9 @@ impl Shared {
             }
             return;
         }
-        self.sweep(cx);
+        if self.posted.is_empty() {
+            self.flush_later(cx); // to see whether it was taken
+        }
         let number = cx.complete(finished.owner, id);
         let completion = Completion {
             operation: id,
@@ -174,9 +184,21 @@ impl Shared {
     }
 
     /// Drops what was told and not taken.
-    fn sweep<S: 'static>(&mut self, cx: &Context<'_, S>) {
-        let told = cx.first_untold();
-        self.drop_before(told);
+    pub(super) fn sweep<S: 'static>(&mut self, cx: &mut Context<'_, S>) {
+        self.drop_before(cx.first_untold());
+        if !self.posted.is_empty() {
+            self.flush_later(cx);
+        }
+    }
+
+    /// Has the pump called before the loop waits, after what has completed was told.
+    pub(super) fn flush_later<S: 'static>(&mut self, cx: &mut Context<'_, S>) {
+        if let Some(home) = &mut self.home
+            && home.flush == Flush::Idle
+        {
+            home.flush = Flush::Asked;
+            cx.flush_before_wait(home.pump);
+        }
     }
 
     fn drop_before(&mut self, number: u64) {
@@ -365,6 +387,7 @@ pub(super) fn settle<S: 'static>(shared: Shared, cx: &mut Context<'_, S>) -> Res
             pump,
             waker,
             releases,
+            flush: Flush::Idle,
         });
     });
     Ok(local)

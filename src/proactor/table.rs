@@ -316,15 +316,12 @@ impl<D> Table<D> {
     pub(super) fn check(&self) {
         let mut timers = 0;
         for (id, lane) in self.all() {
+            let works_on = |token| self.descriptors.get(token).expect("in the table");
             match lane {
                 None => timers += 1,
-                Some(Lane::In(token)) => {
-                    assert_eq!(self.descriptors.get(token).unwrap().input, Some(id));
-                }
-                Some(Lane::Out(token)) => {
-                    assert_eq!(self.descriptors.get(token).unwrap().output, Some(id));
-                }
-                Some(Lane::File(token)) => assert!(self.descriptors.get(token).unwrap().files > 0),
+                Some(Lane::In(token)) => assert_eq!(works_on(token).input, Some(id)),
+                Some(Lane::Out(token)) => assert_eq!(works_on(token).output, Some(id)),
+                Some(Lane::File(token)) => assert!(works_on(token).files > 0),
             }
         }
         assert_eq!(timers, self.timers.len());

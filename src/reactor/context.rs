@@ -121,7 +121,6 @@ impl<S: 'static> Context<'_, S> {
 
     /// Gives `token` [`Event::Resumed`](super::Event::Resumed) once, right before the loop waits. To be
     /// asked for once each time.
-    #[cfg(feature = "io-uring")]
     #[inline]
     pub(crate) fn flush_before_wait(&mut self, token: Token) {
         self.core.flushes.push(token);

@@ -88,6 +88,7 @@ impl<S: 'static> Core<S> {
         !self.again.is_empty()
             || !self.bulk.is_empty()
             || !self.completed.is_empty()
+            || !self.flushes.is_empty()
             || self.owes_drain()
     }
 

@@ -167,11 +167,6 @@ impl Kernel {
             || submission.cq_overflow()
     }
 
-    /// Whether the kernel has put work off until it is called.
-    pub(super) fn has_put_off(&mut self) -> bool {
-        self.ring.submission().taskrun()
-    }
-
     /// Whether the completion queue has been full.
     pub(super) fn is_overflown(&mut self) -> bool {
         self.ring.submission().cq_overflow()

@@ -35,15 +35,7 @@ const COMPLETIONS_MAX: usize = 1024;
 pub(super) struct Ring {
     kernel: Kernel,
     able: Ability,
-    flush: Flush,
     overflows: u64,
-}
-
-/// Whether the loop has been asked to call before it waits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Flush {
-    Idle,
-    Asked,
 }
 
 impl Ring {
@@ -54,7 +46,6 @@ impl Ring {
                 multishot_accept: true,
                 multishot_receive: true,
             },
-            flush: Flush::Idle,
             overflows: 0,
         })
     }
@@ -68,32 +59,22 @@ impl Ring {
         (self.kernel.enters, self.overflows)
     }
 
-    /// Takes an operation over. Whether the loop has to be asked to call before it waits.
-    pub(super) fn begin(&mut self, id: OperationId, request: Request, pool: &mut Pool) -> bool {
+    pub(super) fn begin(&mut self, id: OperationId, request: Request, pool: &mut Pool) {
         self.kernel.start(id, request, self.able, pool);
-        self.ask()
     }
 
-    pub(super) fn cancel(&mut self, id: OperationId) -> bool {
+    pub(super) fn cancel(&mut self, id: OperationId) {
         self.kernel.cancel(id);
-        self.ask()
-    }
-
-    fn ask(&mut self) -> bool {
-        std::mem::replace(&mut self.flush, Flush::Asked) == Flush::Idle
     }
 
     /// Whether the kernel has something for us, and would not say so.
     fn has_more(&mut self) -> bool {
         self.kernel.listen();
-        self.kernel.has_completions()
-            || self.flush == Flush::Idle && self.kernel.wants_enter()
-            || self.kernel.has_put_off()
+        self.kernel.has_completions() || self.kernel.wants_enter()
     }
 
     /// Hands over what was gathered, and has the kernel do what it put off.
     fn enter(&mut self) {
-        self.flush = Flush::Idle;
         if !self.kernel.wants_enter() {
             return;
         }
@@ -304,7 +285,7 @@ fn restart<S: 'static>(
 ) {
     let Shared { driver, pool, .. } = &mut *shared;
     if let Driver::Ring(ring) = driver {
-        let first = ring.begin(id, request, pool);
-        shared.flush_later(first, cx);
+        ring.begin(id, request, pool);
+        shared.flush_later(cx);
     }
 }
