@@ -118,8 +118,10 @@ fn serve(model: Model, ready: &Sender<(SocketAddr, InboxSender<Ask>)>) -> Result
             link.write(bytes);
         })?,
         Model::Proactor(pattern) => {
-            let mut options = ProactorOptions::default();
-            options.pattern = pattern;
+            let options = ProactorOptions {
+                pattern,
+                ..ProactorOptions::default()
+            };
             let proactor = Proactor::new(&mut events, options)?;
             let mut cx = events.context();
             if proactor.pattern(&mut cx)? != pattern {

@@ -95,9 +95,9 @@ impl Shared {
         lane: Lane,
         request: Request,
         cx: &mut Context<'_, S>,
-    ) -> std::result::Result<OperationId, (Request, Error)> {
+    ) -> std::result::Result<OperationId, Box<(Request, Error)>> {
         if let Err(error) = self.admit(&request, cx) {
-            return Err((request, error));
+            return Err(Box::new((request, error)));
         }
         match self.table.start(cx.token(), lane) {
             Ok(id) => {
@@ -105,7 +105,7 @@ impl Shared {
                 self.begin(id, lane, request, cx);
                 Ok(id)
             }
-            Err(refusal) => Err((request, refusal.into())),
+            Err(refusal) => Err(Box::new((request, refusal.into()))),
         }
     }
 

@@ -60,7 +60,7 @@ impl Proactor {
             };
             let request = Request::Accept { listener, times };
             let started = shared.start(Lane::In(listening.0.token), request, cx);
-            started.map_err(|(_, error)| error)
+            started.map_err(|refused| refused.1)
         })
     }
 
@@ -107,7 +107,7 @@ impl Proactor {
                 let room = Room::Given(memory.take().unwrap_or_default());
                 let request = Request::Receive { stream, room };
                 let started = shared.start(Lane::In(socket.0.token), request, cx);
-                started.map_err(|(request, error)| give_room(memory, request, error))
+                started.map_err(|refused| give_room(memory, *refused))
             };
         self.with_memory(cx, buffer, start)
     }
@@ -151,7 +151,7 @@ impl Proactor {
             let room = Room::Chosen(times);
             let request = Request::Receive { stream, room };
             let started = shared.start(Lane::In(socket.0.token), request, cx);
-            started.map_err(|(_, error)| error)
+            started.map_err(|refused| refused.1)
         })
     }
 
@@ -171,7 +171,7 @@ impl Proactor {
             let payload = memory.take().unwrap_or_else(|| Payload::from(&b""[..]));
             let request = Request::Send { stream, payload };
             let started = shared.start(Lane::Out(socket.0.token), request, cx);
-            started.map_err(|(request, error)| give_payload(memory, request, error))
+            started.map_err(|refused| give_payload(memory, *refused))
         };
         self.with_memory(cx, payload.into(), start)
     }
@@ -199,7 +199,7 @@ impl Proactor {
                 let room = memory.take().unwrap_or_default();
                 let request = Request::File(FileRequest::Read { file, room, at });
                 let started = shared.start(Lane::File(token), request, cx);
-                started.map_err(|(request, error)| give_room(memory, request, error))
+                started.map_err(|refused| give_room(memory, *refused))
             };
         self.with_memory(cx, buffer, start)
     }
@@ -223,7 +223,7 @@ impl Proactor {
             let payload = memory.take().unwrap_or_else(|| Payload::from(&b""[..]));
             let request = Request::File(FileRequest::Write { file, payload, at });
             let started = shared.start(Lane::File(token), request, cx);
-            started.map_err(|(request, error)| give_payload(memory, request, error))
+            started.map_err(|refused| give_payload(memory, *refused))
         };
         self.with_memory(cx, payload.into(), start)
     }
@@ -245,7 +245,7 @@ impl Proactor {
             let file = shared.file(&file.0)?;
             let request = Request::File(FileRequest::Sync { file, what });
             let started = shared.start(Lane::File(token), request, cx);
-            started.map_err(|(_, error)| error)
+            started.map_err(|refused| refused.1)
         })
     }
 
@@ -304,14 +304,14 @@ fn roomless(memory: BytesMut) -> Refused<BytesMut> {
     }
 }
 
-fn give_room(memory: &mut Option<BytesMut>, request: Request, error: Error) -> Error {
+fn give_room(memory: &mut Option<BytesMut>, (request, error): (Request, Error)) -> Error {
     if let Memory::Room(buffer) = request.into_memory() {
         *memory = Some(buffer);
     }
     error
 }
 
-fn give_payload(memory: &mut Option<Payload>, request: Request, error: Error) -> Error {
+fn give_payload(memory: &mut Option<Payload>, (request, error): (Request, Error)) -> Error {
     if let Memory::Payload(payload) = request.into_memory() {
         *memory = Some(payload);
     }

@@ -289,15 +289,14 @@ impl<D> Table<D> {
 
     /// All operations, in the order of their slots.
     pub(super) fn all(&self) -> impl Iterator<Item = (OperationId, Option<Lane>)> {
-        let tokens = (0..self.operations.index_bound()).filter_map(|index| {
+        (0..self.operations.index_bound()).filter_map(|index| {
             let token = self.operations.token_at(index)?;
             let lane = match self.operations.get(token)?.place {
                 Place::Lane(lane) => Some(lane),
                 Place::Timer(_) => None,
             };
             Some((OperationId::new(token), lane))
-        });
-        tokens
+        })
     }
 
     /// The next operation whose time has come by `now`; to be finished.

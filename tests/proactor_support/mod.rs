@@ -57,9 +57,10 @@ pub fn patterns() -> Vec<Pattern> {
 pub fn on_each(test: impl Fn(ProactorOptions)) {
     for pattern in patterns() {
         println!("{pattern:?}");
-        let mut options = ProactorOptions::default();
-        options.pattern = pattern;
-        test(options);
+        test(ProactorOptions {
+            pattern,
+            ..ProactorOptions::default()
+        });
         assert!(!PANICKED.get(), "an actor has panicked");
     }
 }

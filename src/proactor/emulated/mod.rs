@@ -79,7 +79,7 @@ pub(super) fn begin<S: 'static>(
     let (Lane::In(token) | Lane::Out(token) | Lane::File(token)) = lane;
     let failed = match &request {
         Request::Connect { stream, address } => {
-            let began = stream.connect(*address).map_err(io::Error::from);
+            let began = stream.connect(*address);
             began
                 .and_then(|()| watch(shared, token, cx).map_err(io::Error::from))
                 .err()

@@ -239,7 +239,13 @@ impl Kernel {
                     // SAFETY: the kernel has just made this descriptor, for nobody else.
                     Gain::Accepted(unsafe { OwnedFd::from_raw_fd(count as RawFd) })
                 }
-                (Request::Receive { room, .. }, provided) if matches!(room, Room::Chosen(_)) => {
+                (
+                    Request::Receive {
+                        room: Room::Chosen(_),
+                        ..
+                    },
+                    provided,
+                ) => {
                     let buffer = provided.or_else(|| flight.room.take());
                     Gain::Chosen(buffer.unwrap_or_default(), count as usize)
                 }

@@ -59,6 +59,15 @@ impl Model {
         self.is_busy(lane).then_some(Refusal::Busy)
     }
 
+    fn began(&mut self, id: OperationId, place: Option<Lane>, at: Tick) {
+        let known = Known {
+            place,
+            at,
+            cancelling: false,
+        };
+        assert!(self.operations.insert(id, known).is_none());
+    }
+
     /// The last word of `id` is said: in the table, and here.
     fn end(&mut self, table: &mut Table<u32>, id: OperationId) {
         let known = self.operations.remove(&id).expect("it is under way");
@@ -97,109 +106,104 @@ fn step(table: &mut Table<u32>, model: &mut Model, random: &mut fastrand::Rng) {
             let token = table.attach(device).unwrap();
             assert_eq!(model.descriptors.insert(token, true), None);
         }
-        1..4 => {
-            let Some(token) = any_of(model.descriptors.keys().copied(), random) else {
-                return;
-            };
-            let lane = match random.u8(..3) {
-                0 => Lane::In(token),
-                1 => Lane::Out(token),
-                _ => Lane::File(token),
-            };
-            let expected = model.expected(lane);
-            let started = table.start(OWNER, lane);
-            assert_eq!(started.err(), expected);
-            if let Ok(id) = started {
-                let (place, at) = (Some(lane), Tick::NEVER);
-                let known = Known {
-                    place,
-                    at,
-                    cancelling: false,
-                };
-                assert!(model.operations.insert(id, known).is_none());
-            }
+        1..4 => begin(table, model, random),
+        4 => begin_timer(table, model, random),
+        5 => cancel(table, model, random),
+        6 => finish(table, model, random),
+        7 => release(table, model, random),
+        _ => pass_time(table, model, random),
+    }
+}
+
+fn begin(table: &mut Table<u32>, model: &mut Model, random: &mut fastrand::Rng) {
+    let Some(token) = any_of(model.descriptors.keys().copied(), random) else {
+        return;
+    };
+    let lane = match random.u8(..3) {
+        0 => Lane::In(token),
+        1 => Lane::Out(token),
+        _ => Lane::File(token),
+    };
+    let expected = model.expected(lane);
+    let started = table.start(OWNER, lane);
+    assert_eq!(started.err(), expected);
+    if let Ok(id) = started {
+        model.began(id, Some(lane), Tick::NEVER);
+    }
+}
+
+fn begin_timer(table: &mut Table<u32>, model: &mut Model, random: &mut fastrand::Rng) {
+    let at = Tick(model.now + 1 + random.u64(..300));
+    let full = model.operations.len() >= OPERATIONS_MAX;
+    match table.start_timer(OWNER, at) {
+        Ok(id) => {
+            assert!(!full);
+            model.began(id, None, at);
         }
-        4 => {
-            let at = Tick(model.now + 1 + random.u64(..300));
-            let full = model.operations.len() >= OPERATIONS_MAX;
-            match table.start_timer(OWNER, at) {
-                Ok(id) => {
-                    let known = Known {
-                        place: None,
-                        at,
-                        cancelling: false,
-                    };
-                    assert!(!full && model.operations.insert(id, known).is_none());
-                }
-                Err(refusal) => assert!(full && refusal == Refusal::Full),
-            }
-        }
-        5 => {
-            let Some(id) = any_of(model.operations.keys().copied(), random) else {
-                return;
-            };
-            let known = model.operations.get_mut(&id).unwrap();
-            let expected = match (known.cancelling, known.place) {
-                (true, _) => Cancel::Nothing,
-                (false, None) => Cancel::Finish,
-                (false, Some(lane)) => Cancel::Ask(lane),
-            };
-            known.cancelling = true;
-            assert_eq!(table.cancel(id), expected);
-            assert!(!table.is_wanted(id));
-            if expected == Cancel::Finish {
-                model.end(table, id);
-            }
-        }
-        6 => {
-            let lanes = model
-                .operations
-                .iter()
-                .filter(|(_, known)| known.place.is_some());
-            let ids: Vec<_> = lanes.map(|(id, _)| *id).collect();
-            let Some(id) = any_of(ids.iter().copied(), random) else {
-                return;
-            };
-            if random.bool() {
-                assert!(
-                    table
-                        .finish(id, true)
-                        .is_some_and(|goes_on| goes_on.freed.is_none())
-                );
-            } else {
-                model.end(table, id);
-            }
-        }
-        7 => {
-            let Some(token) = any_of(model.descriptors.keys().copied(), random) else {
-                return;
-            };
-            model.descriptors.insert(token, false);
-            let free = !model.works_on(token);
-            let (busy, device) = table.release(token);
-            for lane in [Lane::In(token), Lane::Out(token)] {
-                let works = model.is_busy(lane);
-                let told = busy
-                    .iter()
-                    .flatten()
-                    .any(|id| model.operations[id].place == Some(lane));
-                assert_eq!(works, told, "{lane:?}");
-            }
-            model.left(free.then_some(token), device);
-        }
-        _ => {
-            model.now += random.u64(..100);
-            let now = Tick(model.now);
-            let due = |known: &Known| known.place.is_none() && known.at <= now;
-            let late = model.operations.iter().filter(|(_, known)| due(known));
-            let mut late: BTreeSet<_> = late.map(|(id, _)| *id).collect();
-            while let Some(id) = table.expired(now) {
-                assert!(late.remove(&id), "{id:?} before its time");
-                model.end(table, id);
-            }
-            assert!(late.is_empty(), "{late:?} not told at {now:?}");
+        Err(refusal) => assert!(full && refusal == Refusal::Full),
+    }
+}
+
+fn cancel(table: &mut Table<u32>, model: &mut Model, random: &mut fastrand::Rng) {
+    let Some(id) = any_of(model.operations.keys().copied(), random) else {
+        return;
+    };
+    let known = model.operations.get_mut(&id).unwrap();
+    let expected = match (known.cancelling, known.place) {
+        (true, _) => Cancel::Nothing,
+        (false, None) => Cancel::Finish,
+        (false, Some(lane)) => Cancel::Ask(lane),
+    };
+    known.cancelling = true;
+    assert_eq!(table.cancel(id), expected);
+    assert!(!table.is_wanted(id));
+    if expected == Cancel::Finish {
+        model.end(table, id);
+    }
+}
+
+fn finish(table: &mut Table<u32>, model: &mut Model, random: &mut fastrand::Rng) {
+    let works = model.operations.iter();
+    let works = works.filter(|(_, known)| known.place.is_some());
+    let ids: Vec<_> = works.map(|(id, _)| *id).collect();
+    let Some(id) = any_of(ids.iter().copied(), random) else {
+        return;
+    };
+    match random.bool() {
+        true => model.end(table, id),
+        false => {
+            let goes_on = table.finish(id, true).expect("it is under way");
+            assert!(goes_on.freed.is_none());
         }
     }
+}
+
+fn release(table: &mut Table<u32>, model: &mut Model, random: &mut fastrand::Rng) {
+    let Some(token) = any_of(model.descriptors.keys().copied(), random) else {
+        return;
+    };
+    model.descriptors.insert(token, false);
+    let free = !model.works_on(token);
+    let (busy, device) = table.release(token);
+    for lane in [Lane::In(token), Lane::Out(token)] {
+        let told = busy.iter().flatten();
+        let told = told.filter(|id| model.operations[id].place == Some(lane));
+        assert_eq!(told.count(), usize::from(model.is_busy(lane)), "{lane:?}");
+    }
+    model.left(free.then_some(token), device);
+}
+
+fn pass_time(table: &mut Table<u32>, model: &mut Model, random: &mut fastrand::Rng) {
+    model.now += random.u64(..100);
+    let now = Tick(model.now);
+    let due = |known: &Known| known.place.is_none() && known.at <= now;
+    let late = model.operations.iter().filter(|(_, known)| due(known));
+    let mut late: BTreeSet<_> = late.map(|(id, _)| *id).collect();
+    while let Some(id) = table.expired(now) {
+        assert!(late.remove(&id), "{id:?} before its time");
+        model.end(table, id);
+    }
+    assert!(late.is_empty(), "{late:?} not told at {now:?}");
 }
 
 #[test]
