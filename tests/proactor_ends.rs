@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use proactor_support::{Actor, completion, listener, on_each, pair, run_until_quiet, start};
-use trine::proactor::{Memory, Outcome, Pattern, ProactorOptions, Socket};
+use trine::proactor::{Completion, Memory, Outcome, Pattern, Proactor, ProactorOptions, Socket};
 use trine::reactor::{ErrorKind, OperationId};
 use trine::{Context, Event, EventLoop, Next};
 
@@ -34,76 +34,88 @@ impl Ledger {
 
 /// Cancels as many receives as there are sockets: some before the kernel has them, some after, some
 /// while the bytes come.
+struct Storm {
+    proactor: Proactor,
+    near: Vec<Socket>,
+    far: Vec<TcpStream>,
+    ids: Vec<OperationId>,
+    turns: u32,
+}
+
+impl Storm {
+    fn begin(&mut self, cx: &mut Context<'_, Ledger>) {
+        for (number, socket) in self.near.iter().enumerate() {
+            let mut buffer = BytesMut::zeroed(16);
+            buffer[15] = number as u8;
+            let id = self.proactor.receive(cx, socket, buffer).unwrap();
+            self.ids.push(id);
+            if number % 3 == 0 {
+                assert!(self.proactor.cancel(cx, id));
+            }
+        }
+    }
+
+    fn cancel(&mut self, cx: &mut Context<'_, Ledger>) {
+        for (number, id) in self.ids.iter().enumerate() {
+            if number % 3 == 1 {
+                self.far[number].write_all(b"word").unwrap();
+                self.proactor.cancel(cx, *id); // which is faster?
+            }
+            if number % 3 == 2 {
+                assert!(self.proactor.cancel(cx, *id));
+            }
+        }
+    }
+
+    fn note(&self, done: Completion, ledger: &mut Ledger) -> Next {
+        assert!(!done.more);
+        let (what, buffer) = match done.outcome {
+            Outcome::Cancelled(Memory::Room(buffer)) => ("cancelled", buffer),
+            Outcome::Received(filled) => ("received", filled.into_buffer()),
+            other => panic!("{other:?}"),
+        };
+        ledger.note(done.operation, what);
+        assert_eq!(buffer.len(), 16);
+        ledger.buffers.push(buffer[15]); // what the kernel did not touch
+        match ledger.ended.len() == self.near.len() {
+            true => Next::Close,
+            false => Next::Wait,
+        }
+    }
+}
+
 fn storm(options: ProactorOptions, sockets: usize) {
     let (mut events, proactor) = start::<Ledger>(options);
-    let mut far = Vec::new();
-    let near: Vec<Socket> = (0..sockets)
-        .map(|_| {
-            let (near, other) = pair();
-            far.push(other);
-            proactor.attach(&mut events.context(), near).unwrap()
-        })
-        .collect();
-    let mut ids = Vec::new();
-    let mut turns = 0;
+    let (near, far): (Vec<_>, Vec<_>) = (0..sockets).map(|_| pair()).unzip();
+    let mut attach = |near| proactor.attach(&mut events.context(), near).unwrap();
+    let mut storm = Storm {
+        proactor,
+        near: near.into_iter().map(&mut attach).collect(),
+        far,
+        ids: Vec::new(),
+        turns: 0,
+    };
     let actor = Actor(
         move |event, ledger: &mut Ledger, cx: &mut Context<'_, Ledger>| {
-            if let Some(completion) = completion(proactor, event, cx) {
-                assert!(!completion.more);
-                let (what, buffer) = match completion.outcome {
-                    Outcome::Cancelled(Memory::Room(buffer)) => ("cancelled", buffer),
-                    Outcome::Received(filled) => ("received", filled.into_buffer()),
-                    other => panic!("{other:?}"),
-                };
-                ledger.note(completion.operation, what);
-                assert_eq!(buffer.len(), 16);
-                ledger.buffers.push(buffer[15]); // what the kernel did not touch
-                return match ledger.ended.len() == near.len() {
-                    true => Next::Close,
-                    false => Next::Wait,
-                };
+            if let Some(done) = completion(proactor, event, cx) {
+                return storm.note(done, ledger);
             }
-            turns += 1;
-            match turns {
-                1 => {
-                    for (number, socket) in near.iter().enumerate() {
-                        let mut buffer = BytesMut::zeroed(16);
-                        buffer[15] = number as u8;
-                        let id = proactor.receive(cx, socket, buffer).unwrap();
-                        ids.push(id);
-                        if number % 3 == 0 {
-                            assert!(proactor.cancel(cx, id));
-                        }
-                    }
-                    return Next::Again;
-                }
-                2 => return Next::Again, // the kernel has them now
-                3 => {
-                    for (number, id) in ids.iter().enumerate() {
-                        if number % 3 == 1 {
-                            far[number].write_all(b"word").unwrap();
-                            proactor.cancel(cx, *id); // which is faster?
-                        }
-                        if number % 3 == 2 {
-                            assert!(proactor.cancel(cx, *id));
-                        }
-                    }
-                }
-                _ => {}
+            storm.turns += 1;
+            match storm.turns {
+                1 => storm.begin(cx),
+                2 => {} // the kernel has them now
+                3 => storm.cancel(cx),
+                _ => return Next::Wait,
             }
-            Next::Wait
+            Next::Again
         },
     );
     events.insert(actor).unwrap();
     let mut ledger = Ledger::default();
     run_until_quiet(&mut events, proactor, &mut ledger);
     assert_eq!(ledger.ended.len(), sockets);
-    let least = sockets / 3 * 2;
-    assert!(
-        ledger.count("cancelled") >= least,
-        "{:?}",
-        ledger.count("cancelled")
-    );
+    let cancelled = ledger.count("cancelled");
+    assert!(cancelled >= sockets / 3 * 2, "{cancelled}");
     let mut expected: Vec<u8> = (0..sockets).map(|number| number as u8).collect();
     expected.sort_unstable();
     ledger.buffers.sort_unstable();
@@ -309,7 +321,7 @@ fn a_client_that_nobody_takes_is_closed() {
 }
 
 /// A listener that accepts until the end, and says how that came.
-fn accept_all(events: &mut EventLoop<Ledger>, proactor: trine::proactor::Proactor) -> SocketAddr {
+fn accept_all(events: &mut EventLoop<Ledger>, proactor: Proactor) -> SocketAddr {
     let (listener, address) = listener();
     let listening = proactor.listen(&mut events.context(), listener).unwrap();
     let actor = Actor(
