@@ -24,6 +24,7 @@ use super::shared::Shared;
 use super::table::Lane;
 use crate::reactor::{Context, Error, OperationId, Result};
 use crate::slab::Token;
+use crate::time::Tick;
 
 pub(super) enum Driver {
     Emulated(Files),
@@ -62,6 +63,15 @@ impl Driver {
             Driver::Emulated(_) => (0, 0),
             #[cfg(feature = "io-uring")]
             Driver::Ring(ring) => ring.counted(),
+        }
+    }
+
+    /// When to call upon it again though it says nothing.
+    pub(super) fn retry_at(&self) -> Option<Tick> {
+        match self {
+            Driver::Emulated(_) => None,
+            #[cfg(feature = "io-uring")]
+            Driver::Ring(ring) => ring.retry_at(),
         }
     }
 

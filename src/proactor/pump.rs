@@ -107,6 +107,7 @@ impl Shared {
 
     fn next_deadline(&self) -> Tick {
         let timer = self.table.next_wake().unwrap_or(Tick::NEVER);
+        let timer = timer.min(self.driver.retry_at().unwrap_or(Tick::NEVER));
         match self.intake {
             Intake::Closing { until } => timer.min(until),
             Intake::Open | Intake::Closed => timer,

@@ -54,6 +54,8 @@ pub(super) struct Kernel {
     waiting: VecDeque<squeue::Entry>,
     provided: Option<Provided>,
     eventfd: OwnedFd,
+    /// The process that made the ring.
+    process: u32,
     pub(super) enters: u64,
 }
 
@@ -105,6 +107,7 @@ impl Kernel {
             waiting: VecDeque::new(),
             provided,
             eventfd,
+            process: std::process::id(),
             enters: 0,
         })
     }
@@ -187,7 +190,7 @@ impl Kernel {
                 Ok(0) if !self.waiting.is_empty() => return Ok(()),
                 Ok(_) if self.waiting.is_empty() => return Ok(()),
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(Errno::BUSY | Errno::AGAIN) => return Ok(()),
+                Err(Errno::BUSY) => return Ok(()), // when completions were taken
                 Err(error) => return Err(error.into()),
             }
         }
@@ -362,9 +365,21 @@ impl Drop for Provided {
     }
 }
 
+impl Kernel {
+    /// Leaves what the kernel may still reach where it is, for ever.
+    fn leak(&mut self) {
+        mem::forget(mem::take(&mut self.flights));
+        mem::forget(self.provided.take());
+    }
+}
+
 impl Drop for Kernel {
     /// Cancels what is in flight and waits for it, as the kernel may write to its memory until then.
     fn drop(&mut self) {
+        if self.process != std::process::id() {
+            // A forked child: ring and operations are the parent's, which goes on.
+            return self.leak();
+        }
         let flights = self.flights.iter().flatten();
         let ids: Vec<OperationId> = flights.map(|flight| flight.id).collect();
         for id in ids {
@@ -386,8 +401,7 @@ impl Drop for Kernel {
         if self.in_flight > 0 {
             let in_flight = self.in_flight;
             tracing::error!(target: "trine::proactor", in_flight, "operations did not end: their memory is leaked, as the kernel may write to it");
-            mem::forget(mem::take(&mut self.flights));
-            mem::forget(self.provided.take());
+            self.leak();
         } else if self.provided.is_some()
             && self.ring.submitter().unregister_buf_ring(GROUP).is_err()
         {

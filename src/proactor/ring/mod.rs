@@ -28,14 +28,28 @@ use super::pool::Pool;
 use super::request::{FileRequest, Request, Room, Times};
 use super::shared::Shared;
 use crate::reactor::{Context, OperationId, ShortRead, Stream, concerns_one_connection};
+use crate::time::{Span, Tick};
 
 /// Completions taken from the kernel in one go, before other sources get their turn.
 const COMPLETIONS_MAX: usize = 1024;
+/// Until the kernel is called again when it has refused a call.
+const RETRY: Span = Span::from_millis(10);
 
 pub(super) struct Ring {
     kernel: Kernel,
     able: Ability,
     overflows: u64,
+    standing: Standing,
+}
+
+/// How the kernel took the last call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Standing {
+    Well,
+    /// For want of memory, mostly. It is not asked all the time.
+    Refused {
+        retry_at: Tick,
+    },
 }
 
 impl Ring {
@@ -47,6 +61,7 @@ impl Ring {
                 multishot_receive: true,
             },
             overflows: 0,
+            standing: Standing::Well,
         })
     }
 
@@ -70,19 +85,36 @@ impl Ring {
     /// Whether the kernel has something for us, and would not say so.
     fn has_more(&mut self) -> bool {
         self.kernel.listen();
-        self.kernel.has_completions() || self.kernel.wants_enter()
+        let may_enter = self.standing == Standing::Well;
+        self.kernel.has_completions() || may_enter && self.kernel.wants_enter()
+    }
+
+    /// When to call the kernel again, if it refused.
+    pub(super) fn retry_at(&self) -> Option<Tick> {
+        match self.standing {
+            Standing::Well => None,
+            Standing::Refused { retry_at } => Some(retry_at),
+        }
     }
 
     /// Hands over what was gathered, and has the kernel do what it put off.
-    fn enter(&mut self) {
-        if !self.kernel.wants_enter() {
+    fn enter(&mut self, now: Tick) {
+        let early = self.retry_at().is_some_and(|retry_at| now < retry_at);
+        if early || !self.kernel.wants_enter() {
             return;
         }
         self.overflows += u64::from(self.kernel.is_overflown());
-        if let Err(error) = self.kernel.enter() {
+        self.standing = match self.kernel.enter() {
+            Ok(()) => Standing::Well,
             // The operations stay where they are, and are handed over again.
-            tracing::error!(target: "trine::proactor", %error, "io_uring_enter");
-        }
+            Err(error) => {
+                if self.standing == Standing::Well {
+                    tracing::error!(target: "trine::proactor", %error, "io_uring_enter is refused: operations wait");
+                }
+                let retry_at = now.after(RETRY);
+                Standing::Refused { retry_at }
+            }
+        };
     }
 }
 
@@ -90,7 +122,7 @@ impl Ring {
 pub(super) fn drive<S: 'static>(shared: &mut Shared, cx: &mut Context<'_, S>) -> bool {
     if let Some(ring) = ring(shared) {
         ring.kernel.hush();
-        ring.enter();
+        ring.enter(cx.now());
     }
     for _ in 0..COMPLETIONS_MAX {
         let Shared { driver, pool, .. } = &mut *shared;
