@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use support::client::{Answer, Client, get};
 use support::{Example, Timeline, terminate};
-use trine::connection::CloseReason;
 use trine::reactor::ErrorKind;
 use trine::server::ServerMetrics;
 use trine::service::{Answered, Reply};
@@ -40,8 +39,12 @@ fn main() -> trine::Result<ExitCode> {
     let answers = ANSWERS.load(Ordering::Relaxed);
     let says = format!("{requests} requests reached the service, {answers} answers the clients");
     timeline.check(requests == answers, says);
-    let drained = metrics.closed(CloseReason::Drained);
-    timeline.note(format_args!("{drained} connections ended by the drain"));
+    let drain = metrics.drain();
+    let counted = [("finished", drain.finished), ("idle", drain.idle)];
+    timeline.note(format_args!(
+        "connections that the drain ended: {counted:?}"
+    ));
+    timeline.check(drain.cut == 0, "and none was cut");
 
     let (_, ended) = serve(&mut example, term_twice)?;
     let forced = ended.is_err_and(|error| error.kind() == ErrorKind::DrainForced);

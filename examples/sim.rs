@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use support::{Example, Timeline};
+use trine::reactor::{Context, Firing};
 use trine::service::respond;
 use trine::testing::{Faults, Sim};
-use trine::{Request, Response, Server, Signal};
+use trine::{Answered, Deferred, Reply, Request, Response, Server, Signal, Sources};
 
 fn main() -> trine::Result<ExitCode> {
     let about = "A service tested under virtual time and faults (--demo), or served (without).";
@@ -18,6 +19,7 @@ fn main() -> trine::Result<ExitCode> {
         an_hour_of_timeouts(&example.timeline);
         a_thousand_networks(&example.timeline);
         a_drain(&example.timeline);
+        a_bug_found_by_its_seed(&example.timeline);
         return Ok(example.verdict());
     }
     let server = Server::bind(example.listen)?;
@@ -95,6 +97,53 @@ fn a_drain(timeline: &Timeline) {
     sim.advance(Duration::from_secs(3));
     let ended = sim.outcome() == Some(Ok(()));
     timeline.check(ended, at(&sim, "and the loop has ended, with success"));
+}
+
+/// Who wait for news: those who came since the last sweep, and those before.
+#[derive(Default)]
+struct News {
+    waiting: Vec<Deferred>,
+    seen: Vec<Deferred>,
+}
+
+fn ask(_: &Request<'_>, reply: Reply<'_>, news: &mut News) -> Answered {
+    let (deferred, answered) = reply.defer();
+    news.waiting.push(deferred);
+    answered
+}
+
+/// Nobody waits longer than two sweeps, which is ten seconds.
+fn sweep(news: &mut News, _: Firing, _: &mut Context<'_, News>) {
+    let seen = std::mem::take(&mut news.waiting);
+    for deferred in std::mem::replace(&mut news.seen, seen) {
+        deferred.send(Response::text("none\n"));
+    }
+}
+
+/// The status that somebody gets who asks when the dice say so.
+fn ask_some_time(seed: u64, limit: Duration) -> u16 {
+    let mut sim = Sim::with_state(seed, News::default());
+    let address = sim.serve(sim.server().handler_timeout(limit), ask);
+    let swept = sim.with(|events, _| events.every(Duration::from_secs(5), sweep));
+    swept.expect("five seconds are a period");
+    let mut dice = sim.dice();
+    sim.advance(Duration::from_millis(dice.below(20_000) as u64));
+    let mut client = sim.connect(address);
+    client.send(HOME);
+    sim.advance(Duration::from_secs(10));
+    client.reply().status()
+}
+
+/// A limit of eight seconds for what takes up to ten: right most of the time.
+fn a_bug_found_by_its_seed(timeline: &Timeline) {
+    let [eight, eleven] = [8, 11].map(Duration::from_secs);
+    let found = (0..50).find(|seed| ask_some_time(*seed, eight) != 200);
+    let says = format!("a limit that is too short for some: found by seed {found:?} of 50");
+    timeline.check(found.is_some(), says);
+    let again = found.is_some_and(|seed| ask_some_time(seed, eight) == 504);
+    timeline.check(again, "the same seed finds it again: 504");
+    let mended = (0..50).all(|seed| ask_some_time(seed, eleven) == 200);
+    timeline.check(mended, "with a limit of 11 s no seed finds anything");
 }
 
 fn at(sim: &Sim, what: &str) -> String {

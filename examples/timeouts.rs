@@ -1,11 +1,12 @@
 //! Every state of a connection has a deadline: five bad clients, who is cut when, and why.
 //!
 //! The deadlines are shortened so that the demonstration is; the defaults are in the README. The
-//! loop watches the counters of its own server and says each reason as it is counted; the clients
-//! measure from outside.
+//! server keeps a record of each connection, and the loop tells the life of each as it ends; the
+//! clients measure from outside.
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -35,7 +36,8 @@ fn main() -> trine::Result<ExitCode> {
         .head_timeout(HEAD)
         .body_timeout(BODY)
         .idle_timeout(IDLE)
-        .write_rate(1, WRITE);
+        .write_rate(1, WRITE)
+        .flight_recorder(16);
     let address = server.local_address();
 
     let mut event_loop = EventLoop::new()?;
@@ -49,16 +51,12 @@ fn main() -> trine::Result<ExitCode> {
     event_loop.drain_on_signals([Signal::TERM, Signal::INT], IDLE)?;
 
     let timeline = example.timeline.clone();
-    let mut counted = [0; CloseReason::ALL.len()];
+    let mut told = BTreeSet::new();
     event_loop.every(Duration::from_millis(10), move |(), _, cx| {
-        let Some(metrics) = handle.metrics(cx) else {
-            return;
-        };
-        for reason in CloseReason::ALL {
-            if metrics.closed(reason) > counted[reason.index()] {
-                timeline.note(format_args!("server counts one more close: {reason}"));
+        for life in handle.timelines(cx) {
+            if life.end.is_some() && told.insert(life.connection) {
+                timeline.note(format_args!("server: {life:#}"));
             }
-            counted[reason.index()] = metrics.closed(reason);
         }
     })?;
 
@@ -73,6 +71,16 @@ fn main() -> trine::Result<ExitCode> {
             let says = format!("client {who}: counted once, as {reason}");
             example.timeline.check(once, says);
         }
+        let lives = handle.timelines(&mut event_loop.context());
+        let tell = |reason| {
+            lives
+                .iter()
+                .any(|life| life.end.is_some_and(|(_, why)| why == reason))
+        };
+        let all = CLIENTS.iter().all(|(_, _, _, reason)| tell(*reason));
+        example
+            .timeline
+            .check(all, "each life was recorded to its end");
     }
     Ok(example.verdict())
 }

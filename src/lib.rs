@@ -43,6 +43,7 @@
 //! | ground | [`time`] [`slab`] [`buffer`] [`timer_wheel`] | memory |
 //! | protocol | [`http`] (parsers, bodies, encoder), [`connection`] (sans-I/O server side) | memory |
 //! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups), [`proactor`] (operations and their completions) | epoll, clock, timerfd, signals, eventfd; io_uring, threads for files |
+//! | restart | [`hand_over`] (listening sockets to a successor) | a Unix socket |
 //! | units | [`service`] (the logic unit) | |
 //! | concurrency | [`concurrency`] (request queue, worker pool, half-sync/half-async) | threads |
 //! | storage | [`storage`] (the storage unit) | disk, threads, the network to a cluster |
@@ -59,17 +60,18 @@
 //! | the loop's turn: wait, control, I/O by class, deadlines, leftovers | `reactor/event_loop.rs` |
 //! | how one event reaches its source, panics | `reactor/dispatch.rs`; the table: `reactor/core.rs`; a turn's phases: `reactor/phases.rs` |
 //! | epoll and the timerfd | `reactor/demultiplexer.rs`; the seam to a virtual machine: `reactor/kernel.rs` |
-//! | the simulated machine: clock, network, faults | `reactor/simulated/`; its face: `testing/` |
+//! | the simulated machine: clocks, network, faults | `reactor/simulated/`; its face, and disks: `testing/` |
 //! | the clock | `reactor/clock.rs` |
 //! | signals, the self-pipe | `reactor/signals.rs` |
 //! | wake-ups from threads, and when they cost a system call; the bounded inbox | `reactor/waker.rs`, `reactor/bell.rs`; `reactor/inbox.rs` |
 //! | accepting: limits, descriptors run out | `reactor/accept.rs` (states), `reactor/listener.rs` |
 //! | TCP and Unix streams for other protocols | `reactor/stream.rs`, `reactor/stream_{source,pipe,host}.rs` |
-//! | datagrams, children, any descriptor, periodic and wall-clock timers | `reactor/{datagram,child,descriptor,schedule}.rs` |
+//! | datagrams, children, any descriptor, periodic and wall-clock timers | `reactor/{datagram,child,descriptor,schedule,wall_alarm}.rs` |
 //! | closures as sources (`every`, `tcp`, `udp`, `signals`, ...) | `reactor/sources.rs` |
 //! | slow callbacks, counters | `reactor/watch.rs`, `reactor/metrics.rs` |
 //! | operations and their completions; who may start what | `proactor/start.rs`; `proactor/table.rs` |
 //! | the two drivers: over the reactor, and io_uring with all `unsafe` there is | `proactor/driver.rs`, `proactor/emulated/`, `proactor/ring/kernel.rs` |
+//! | a loop that is stuck: the watchdog and what it reads | `reactor/watchdog.rs`, `reactor/heartbeat.rs`, `reactor/stall.rs` |
 //! | the timer wheel | `timer_wheel/` |
 //! | what is accepted and refused as HTTP, and the attacks | `http/mod.rs` |
 //! | percent-decoding; the types of the `http` crate | `http/percent.rs`, `http/types.rs` |
@@ -78,15 +80,22 @@
 //! | bodies in pieces: what is asked when, marks, ends | `connection/streaming.rs`, `connection/exchange.rs` |
 //! | how and why connections end | `connection/ending.rs`, `connection/close_reason.rs` |
 //! | answers from other threads; those of workers | `connection/deferred.rs`, `connection/detached.rs` |
+//! | listening sockets passed to a successor: messages, states, sockets, sources | `hand_over/` |
+//! | what systemd is told, and the sockets it opened; root dropped for good | `systemd/`, `privileges.rs` |
+//! | what a drain finished and cut | `server/metrics.rs`, `server/host.rs` |
+//! | new settings for a running server, SIGHUP | `server/reload.rs` |
 //! | sockets moved for a connection | `server/driver.rs`; deadlines, drain: `server/driver/facts.rs` |
+//! | how each exchange went: noted, told, as a line of a log | `connection/journal.rs`, `server/{observer,served,access_line}.rs` |
 //! | what can be set about a server, and whether it makes sense | `server/settings.rs` |
 //! | the service called, panics caught | `server/unit.rs` |
+//! | the life of a connection: recorded, told | `server/recorder.rs`, `server/timeline.rs` |
 //! | vectors in the parser | `http/block.rs` |
 //! | the request queue | `concurrency/request_queue.rs` |
 //! | the same service on threads that may wait | `concurrency/half_sync_half_async.rs` |
 //! | what the models of threads are built from | `sync.rs`, run by `.ci/loom` |
 //! | mistakes on purpose, for the simulation to find | `planted.rs`, made by `.ci/sim` |
-//! | threads, and the pool of them | `thread.rs`, `concurrency/worker_pool.rs` |
+//! | threads; what they do, step by step; the pool of them | `thread.rs`, `concurrency/steps.rs`, `concurrency/worker_pool.rs` |
+//! | the threads of a simulated machine | `concurrency/crew.rs` |
 //! | storage: operations, faults, the traits of an adapter | `storage/{operation,fault,store}.rs` |
 //! | storage: queues, threads, order of a key, reopening | `storage/{unit,place,lane,pending,health}.rs` |
 //! | the memory store: what it weighs, what goes when it is full, time to live | `storage/memory/mod.rs` |
@@ -107,6 +116,8 @@ mod sync;
 
 mod thread;
 
+mod unwind;
+
 #[cfg(trine_planted)]
 #[doc(hidden)]
 pub mod planted;
@@ -126,6 +137,14 @@ pub mod connection;
 pub mod reactor;
 
 pub mod proactor;
+
+pub mod hand_over;
+
+#[cfg(feature = "systemd")]
+pub mod systemd;
+
+#[cfg(feature = "privileges")]
+pub mod privileges;
 
 pub mod service;
 

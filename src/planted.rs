@@ -37,11 +37,35 @@ pub enum Bug {
     LimitOffByOne,
     /// A source with work left is not called again.
     WorkForgotten,
+    /// What a service answered before it panicked is sent, too.
+    PanicLeavesAnswer,
+    /// A drain goes on when its time is over.
+    DrainNeverForced,
+    /// Deadlines are measured on the wall clock.
+    WallClockDeadline,
+    /// The date of answers is read once and never again.
+    DateStandsStill,
+    /// A job whose call panicked is dropped without an answer.
+    JobLostOnPanic,
+    /// A job that is done is counted twice.
+    JobCountedTwice,
+    /// One job more than the limit waits in the queue.
+    QueueOffByOne,
+    /// A queue that is half full turns jobs away.
+    RefusedWithRoom,
+    /// A write is acknowledged before it is synced.
+    AcknowledgedBeforeSync,
+    /// After a sync that failed, a store opens its file again and goes on.
+    SyncFailureForgotten,
+    /// Whoever asked is told what came of the next one's operation.
+    OutcomeOfAnother,
+    /// A read does not wait for a write of its key that came before it.
+    ReadOvertakesWrite,
 }
 
 impl Bug {
-    /// All of them.
-    pub const ALL: [Bug; 14] = [
+    /// Those of the loop and the server.
+    pub const SERVER: [Bug; 18] = [
         Bug::GenerationUnchecked,
         Bug::TimerNotCancelled,
         Bug::BodyIsARequest,
@@ -56,6 +80,24 @@ impl Bug {
         Bug::DeadlineLate,
         Bug::LimitOffByOne,
         Bug::WorkForgotten,
+        Bug::PanicLeavesAnswer,
+        Bug::DrainNeverForced,
+        Bug::WallClockDeadline,
+        Bug::DateStandsStill,
+    ];
+    /// Those of workers and their queue.
+    pub const WORKERS: [Bug; 4] = [
+        Bug::JobLostOnPanic,
+        Bug::JobCountedTwice,
+        Bug::QueueOffByOne,
+        Bug::RefusedWithRoom,
+    ];
+    /// Those of a storage unit and the durable store.
+    pub const STORE: [Bug; 4] = [
+        Bug::AcknowledgedBeforeSync,
+        Bug::SyncFailureForgotten,
+        Bug::OutcomeOfAnother,
+        Bug::ReadOvertakesWrite,
     ];
 }
 

@@ -29,7 +29,9 @@ pub trait Service<S = ()>: 'static {
     /// Answers `request` through `reply`, now or later.
     ///
     /// It runs on the loop's thread, so it must not wait; what takes long defers, or the service runs on
-    /// worker threads. Should it panic, the client gets 500 and its connection ends, no other.
+    /// worker threads. Should it panic, the client gets 500 and its connection ends, no other. (A value
+    /// that panics when it is dropped while another panic unwinds ends the process, as always in Rust,
+    /// and so does any panic in a program built with `panic = "abort"`.)
     fn call(&mut self, request: &Request<'_>, reply: Reply<'_>, state: &mut S) -> Answered;
 
     /// Asked first, with the head of each request and before its body is read: gives an

@@ -9,9 +9,9 @@ use std::io;
 use std::thread::{Builder, JoinHandle};
 
 /// A thread called `name`, of which the kernel shows the first 15 bytes.
-pub(crate) fn start_thread(
+pub(crate) fn start_thread<T: Send + 'static>(
     name: String,
-    run: impl FnOnce() + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
+    run: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
     Builder::new().name(name).spawn(run)
 }

@@ -78,15 +78,47 @@ fn a_reset_ends_every_state_at_once() {
 }
 
 #[test]
-fn a_draining_server_closes_idle_connections_at_once() {
+fn a_draining_server_closes_idle_connections_unless_they_ask_once_more_within_75_ms() {
     Trace::new()
         .reads(HELLO)
         .answers(&["200 hello"])
         .drains()
+        .is("idle") // a request may be on its way
+        .at(75)
+        .expires()
         .answers(&[])
-        .is("lingering") // our end is said at once; its answer may still be on its way
+        .is("lingering") // its end is said; its answer may still be on its way
+        .ends_sending()
+        .closes(CloseReason::DrainedIdle);
+    Trace::new()
+        .reads(HELLO)
+        .answers(&["200 hello"])
+        .drains()
+        .at(74)
+        .reads(HELLO)
+        .answers(&["200 close hello"])
         .ends_sending()
         .closes(CloseReason::Drained);
+    // What only looks like news puts nothing off, and neither does the drain a deadline.
+    Trace::new()
+        .reads(HELLO)
+        .answers(&["200 hello"])
+        .drains()
+        .at(50)
+        .drains()
+        .at(75)
+        .expires()
+        .is("lingering");
+    Trace::new()
+        .reads(HELLO)
+        .answers(&["200 hello"])
+        .at(74_990)
+        .drains()
+        .at(75_000)
+        .expires()
+        .is("lingering")
+        .ends_sending()
+        .closes(CloseReason::DrainedIdle);
 }
 
 #[test]
@@ -97,7 +129,7 @@ fn a_draining_server_hears_a_client_that_has_just_connected_for_a_quarter_of_a_s
         .at(250)
         .expires()
         .answers(&[])
-        .closes(CloseReason::Drained);
+        .closes(CloseReason::DrainedIdle);
     Trace::new()
         .reads("\r\n")
         .at(1_000)
@@ -105,7 +137,7 @@ fn a_draining_server_hears_a_client_that_has_just_connected_for_a_quarter_of_a_s
         .at(1_250)
         .expires()
         .answers(&[])
-        .closes(CloseReason::Drained);
+        .closes(CloseReason::DrainedIdle);
     Trace::new()
         .drains()
         .at(249)
@@ -119,7 +151,7 @@ fn a_draining_server_hears_a_client_that_has_just_connected_for_a_quarter_of_a_s
         .drains()
         .at(10_000)
         .expires()
-        .closes(CloseReason::Drained);
+        .closes(CloseReason::DrainedIdle);
 }
 
 #[test]
@@ -166,9 +198,12 @@ fn a_draining_server_finishes_writing() {
     trace
         .takes(usize::MAX)
         .answers(&["200 hello"])
+        .is("idle")
+        .at(75)
+        .expires()
         .is("lingering")
         .ends_sending()
-        .closes(CloseReason::Drained);
+        .closes(CloseReason::DrainedIdle);
 }
 
 #[test]

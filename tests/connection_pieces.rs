@@ -270,8 +270,11 @@ fn an_exchange_under_way_is_finished_by_a_draining_server() {
     trace
         .reads("bc")
         .answers(&["200 chunked (3 bytes)"])
+        .is("idle") // its head did not say that it was the last
+        .at(75)
+        .expires()
         .ends_sending()
-        .closes(CloseReason::Drained);
+        .closes(CloseReason::DrainedIdle);
     let mut unanswered = Trace::new();
     unanswered
         .reads(with_length("/pieces/sink", 3) + "a")

@@ -51,9 +51,11 @@ const LIVES: &[(Life, CloseReason)] = &[
                 .reads(EXPECT)
                 .reads("ab")
                 .drains()
+                .at(75)
+                .expires()
                 .ends_sending()
         },
-        CloseReason::Drained,
+        CloseReason::DrainedIdle,
     ),
     (
         |it| it.reads(DEFER).sends("now").reads(DEFER).aborts(),

@@ -63,9 +63,14 @@ fn every_known_attack_names_tests_that_are_there() {
         .lines()
         .map(|line| line.trim_start().to_owned() + "\n")
         .collect();
-    for (name, columns, least) in [("src/http/mod.rs", 5, 30), ("src/resp/mod.rs", 4, 6)] {
+    let manuals = [
+        ("src/http/mod.rs", 5, 30),
+        ("src/resp/mod.rs", 4, 6),
+        ("src/hand_over/mod.rs", 4, 7),
+    ];
+    for (name, columns, least) in manuals {
         let manual = document(name);
-        let start = manual.find("//! # Known attacks").unwrap();
+        let start = manual.find("//! # Known ").unwrap();
         let rows = manual[start..]
             .lines()
             .take_while(|line| line.starts_with("//!"));
@@ -78,7 +83,9 @@ fn every_known_attack_names_tests_that_are_there() {
             assert!(!names.is_empty(), "{row}");
             for name in names {
                 let test = format!("#[test]\nfn {name}() {{");
-                assert!(tests.contains(&test), "no test {name}");
+                let ignored = format!("\"]\nfn {name}() {{"); // it needs something, and says what
+                let is_there = tests.contains(&test) || tests.contains(&ignored);
+                assert!(is_there, "no test {name}");
             }
         }
     }

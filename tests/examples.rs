@@ -12,6 +12,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// `sim` is built with its feature only, like the library that it shows.
 const EXAMPLES: &[&str] = &[
     "drain",
+    "hand_over",
     "hello",
     "httpbin",
     "keepalive",
@@ -111,6 +112,8 @@ fn a_mistake_on_the_command_line_is_one_line_and_exit_code_2() {
         &["--workers", "0"],
         &["--queue", "many"],
         &["--model", "double"],
+        &["--access-log"],
+        &["--root"],
         &["--workers", "2", "--model", "single"],
     ] {
         let output = run("httpbin", arguments);

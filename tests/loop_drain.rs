@@ -63,7 +63,7 @@ fn a_drain_that_is_cut_by_its_deadline_says_what_was_unfinished_and_removes_it()
     let error = event_loop.run(&mut saw).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DrainForced);
     assert!(
-        error.to_string().contains("1 sources were unfinished"),
+        error.to_string().contains("1 sources were unfinished: 1 "),
         "{error}"
     );
     assert_eq!(saw, [Saw::Drain, Saw::Removed(Removed::Forced)]);

@@ -9,7 +9,9 @@ use trine::time::Span;
 use trine::{Response, http};
 
 use super::anything;
+use super::files::Files;
 use super::pieces::{Chunks, Echo, Octets};
+use super::spawn::{Spawner, command_of};
 
 /// The service.
 #[derive(Clone, Default)]
@@ -18,6 +20,10 @@ pub struct Site {
     pub is_anything: bool,
     /// Whether it runs on threads that may wait.
     pub may_block: bool,
+    /// What `/files/...` is, if anything.
+    pub files: Option<Files>,
+    /// Who starts children for `/spawn`.
+    pub spawner: Option<Spawner>,
 }
 
 /// In milliseconds: nothing wakes a thread that sleeps.
@@ -28,7 +34,11 @@ impl Service for Site {
         if self.is_anything {
             return None;
         }
-        match head.path().strip_prefix('/')?.split_once('/') {
+        let names = head.path().strip_prefix('/')?;
+        if let (Some(files), "files") = (&self.files, names.split('/').next()?) {
+            return Some(Box::new(files.answer(head)));
+        }
+        match names.split_once('/') {
             None if head.path() == "/echo" => Some(Box::new(Echo::new(head))),
             Some(("bytes", count)) => Some(Box::new(Octets::new(number(count)?))),
             Some(("stream", count)) => Some(Box::new(Chunks::new(number(count)?))),
@@ -40,6 +50,9 @@ impl Service for Site {
         let path = request.path();
         if self.is_anything || path.starts_with("/anything") {
             return reply.send(anything::describe(request));
+        }
+        if let (Some(command), Some(spawner)) = (command_of(path), &self.spawner) {
+            return spawner.run(command, reply);
         }
         match path.rsplit_once('/') {
             Some(("", "hello")) => reply.text("hello"),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use trine::concurrency::{HalfSyncHalfAsync, WorkerOptions};
-use trine::connection::Rate;
+use trine::connection::{Config, Rate};
 use trine::reactor::Context;
-use trine::server::ServerMetrics;
+use trine::server::{Reload, ServerMetrics};
 use trine::time::Span;
 use trine::{EventLoop, Server, Service};
 
@@ -28,6 +28,8 @@ pub struct ServerFlags {
     model: Option<Model>,
     workers: Option<usize>,
     queue: Option<usize>,
+    flight_recorder: Option<usize>,
+    watch_stalls: Option<u64>,
 }
 
 /// What a server counts.
@@ -65,7 +67,9 @@ impl ServerFlags {
   --model MODEL         who calls the service: single, the loop (default), or half-sync, worker
                         threads that may block (default with --workers or --queue)
   --workers N           worker threads (default 8)
-  --queue N             requests that wait for a worker; more are answered 503 (default 1024)";
+  --queue N             requests that wait for a worker; more are answered 503 (default 1024)
+  --flight-recorder N   log the life of each connection that ends badly, its last N records
+  --watch-stalls MS     log what keeps the loop for longer, while it does";
 
     /// Takes the value of `--name`, if it is one of these flags.
     pub fn take(&mut self, name: &str, from: &mut lexopt::Parser) -> Result<bool, lexopt::Error> {
@@ -84,6 +88,8 @@ impl ServerFlags {
             "model" => self.model = Some(model(from)?),
             "workers" => self.workers = positive(name, from)?,
             "queue" => self.queue = positive(name, from)?,
+            "flight-recorder" => self.flight_recorder = positive(name, from)?,
+            "watch-stalls" => self.watch_stalls = positive(name, from)?,
             _ => return Ok(false),
         }
         match (self.model, self.workers.or(self.queue)) {
@@ -102,9 +108,9 @@ impl ServerFlags {
 
     /// Runs `server` with the service under the model that was asked for. Each thread that calls it
     /// makes its own, and its own state; so does the loop.
-    pub fn serve<V: Service<W>, W: 'static>(
+    pub fn serve<V: Service<W>, W: 'static, R: Reload<W>>(
         &self,
-        server: Server,
+        server: Server<R>,
         service: impl Fn() -> V + Send + Sync + 'static,
         state: impl Fn() -> W + Send + Sync + 'static,
     ) -> trine::Result<()> {
@@ -122,13 +128,16 @@ impl ServerFlags {
 
     /// Puts `server` with the service on a loop, under the model that was asked for; otherwise as
     /// [`serve`](ServerFlags::serve). Gives what tells its counters.
-    pub fn attach<V: Service<W>, W: 'static>(
+    pub fn attach<V: Service<W>, W: 'static, R: Reload<W>>(
         &self,
-        server: Server,
+        server: Server<R>,
         event_loop: &mut EventLoop<W>,
         service: impl Fn() -> V + Send + Sync + 'static,
         state: impl Fn() -> W + Send + Sync + 'static,
     ) -> trine::Result<Count<W>> {
+        if let Some(millis) = self.watch_stalls {
+            event_loop.watch_stalls(Duration::from_millis(millis), |_| {})?; // it is logged
+        }
         Ok(match self.model() {
             Model::Single => {
                 let handle = server.attach(event_loop, service())?;
@@ -162,7 +171,31 @@ impl ServerFlags {
 
     /// The server with what was said.
     pub fn apply(&self, mut server: Server) -> Server {
-        let config = server.config_mut();
+        self.configure(server.config_mut());
+        if let Some(millis) = self.drain_timeout {
+            server = server.drain_timeout(Duration::from_millis(millis));
+        }
+        if self.flight_recorder.is_some() || self.watch_stalls.is_some() {
+            let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+            log.init();
+        }
+        if let Some(millis) = self.watch_stalls {
+            server = server.watch_stalls(Duration::from_millis(millis));
+        }
+        server = server.flight_recorder(self.flight_recorder.unwrap_or(0));
+        match self.max_connections {
+            Some(connections) => server.connections_max(connections),
+            None => server,
+        }
+    }
+
+    /// How many connections there may be, if that was said.
+    pub fn connections_max(&self) -> Option<usize> {
+        self.max_connections
+    }
+
+    /// The settings of a connection with what was said.
+    pub fn configure(&self, config: &mut Config) {
         let deadlines = &mut config.deadlines;
         let set = |span: &mut Span, millis: Option<u64>| {
             *span = millis.map_or(*span, Span::from_millis);
@@ -184,13 +217,6 @@ impl ServerFlags {
         limits.fields_max = self.field_limit.unwrap_or(limits.fields_max);
         limits.body_bytes_max = self.body_limit.unwrap_or(limits.body_bytes_max);
         limits.streamed_bytes_max = self.body_limit.unwrap_or(limits.streamed_bytes_max);
-        if let Some(millis) = self.drain_timeout {
-            server = server.drain_timeout(Duration::from_millis(millis));
-        }
-        match self.max_connections {
-            Some(connections) => server.connections_max(connections),
-            None => server,
-        }
     }
 }
 

@@ -36,11 +36,13 @@ use std::time::Duration;
 
 use super::metrics::{WorkerMeter, WorkerMetrics, count};
 use super::request_queue::{Bounds, Permit, RequestQueue};
-use super::worker_pool::WorkerPool;
+use super::steps::Threads;
+use super::worker_pool::{Worker, WorkerPool};
 use crate::connection::Detached;
 use crate::http::{OwnedRequest, Request, Response, Status};
-use crate::reactor::{Error, Result, discard};
+use crate::reactor::{Error, Result};
 use crate::service::{Answered, Deferred, Exchange, Reply, Service};
+use crate::unwind::{discard, message};
 
 /// How many requests are asked whether they are still wanted for each one that is refused.
 const LOOKS_PER_REFUSAL: usize = 64;
@@ -133,7 +135,19 @@ impl<V> HalfSyncHalfAsync<V> {
     where
         V: Service<W>,
     {
-        HalfSyncHalfAsync::over(service(), options, service, state)
+        HalfSyncHalfAsync::start_on(&Threads::Real, options, service, state)
+    }
+
+    pub(crate) fn start_on<W: 'static>(
+        threads: &Threads,
+        options: &WorkerOptions,
+        service: impl Fn() -> V + Send + Sync + 'static,
+        state: impl Fn() -> W + Send + Sync + 'static,
+    ) -> Result<HalfSyncHalfAsync<V>>
+    where
+        V: Service<W>,
+    {
+        HalfSyncHalfAsync::over(service(), threads, options, service, state)
     }
 }
 
@@ -148,13 +162,23 @@ impl HalfSyncHalfAsync<Whole> {
         service: impl Fn() -> V + Send + Sync + 'static,
         state: impl Fn() -> W + Send + Sync + 'static,
     ) -> Result<HalfSyncHalfAsync<Whole>> {
-        HalfSyncHalfAsync::over(Whole { _private: () }, options, service, state)
+        HalfSyncHalfAsync::start_whole_on(&Threads::Real, options, service, state)
+    }
+
+    pub(crate) fn start_whole_on<V: Service<W>, W: 'static>(
+        threads: &Threads,
+        options: &WorkerOptions,
+        service: impl Fn() -> V + Send + Sync + 'static,
+        state: impl Fn() -> W + Send + Sync + 'static,
+    ) -> Result<HalfSyncHalfAsync<Whole>> {
+        HalfSyncHalfAsync::over(Whole { _private: () }, threads, options, service, state)
     }
 }
 
 impl<P> HalfSyncHalfAsync<P> {
     fn over<V: Service<W>, W: 'static>(
         pieces: P,
+        threads: &Threads,
         options: &WorkerOptions,
         service: impl Fn() -> V + Send + Sync + 'static,
         state: impl Fn() -> W + Send + Sync + 'static,
@@ -162,12 +186,12 @@ impl<P> HalfSyncHalfAsync<P> {
         let queue = RequestQueue::new(options.queue);
         let counted: Arc<Mutex<WorkerMetrics>> = Arc::default();
         let counters = Arc::clone(&counted);
-        let make = move || {
-            let (mut service, mut state) = (service(), state());
-            let counted = Arc::clone(&counters);
-            move |job: Job| job.run(&mut service, &mut state, &counted)
+        let make = move || Caller {
+            service: service(),
+            state: state(),
+            counted: Arc::clone(&counters),
         };
-        let pool = WorkerPool::start(options.workers, queue.clone(), make)
+        let pool = WorkerPool::start_on(threads, options.workers, queue.clone(), make)
             .map_err(|error| Error::io("start", "the worker threads", error))?;
         Ok(HalfSyncHalfAsync {
             pieces,
@@ -189,6 +213,10 @@ impl<P> HalfSyncHalfAsync<P> {
 
     /// Room for a request of so many bytes, if there is any or can be made.
     fn reserve(&mut self, bytes: usize) -> Option<Permit<Job>> {
+        #[cfg(trine_planted)]
+        if self.queue.len() > 1 && crate::planted::has(crate::planted::Bug::RefusedWithRoom) {
+            return None;
+        }
         if let Ok(permit) = self.queue.try_reserve(bytes) {
             return Some(permit);
         }
@@ -242,11 +270,27 @@ impl<S: 'static, P: Service<S>> Service<S> for HalfSyncHalfAsync<P> {
     }
 }
 
-impl Job {
-    /// On a worker: calls the service, unless nobody waits.
-    fn run<V: Service<W>, W>(self, service: &mut V, state: &mut W, counted: &Mutex<WorkerMetrics>) {
-        let is_cancelled = self.deferred.is_cancelled();
-        count(counted, |counted| {
+/// What a worker has: a service and a state of its own.
+struct Caller<V, W> {
+    service: V,
+    state: W,
+    counted: Arc<Mutex<WorkerMetrics>>,
+}
+
+/// A call of the service that has returned, or panicked. Nobody is told yet.
+struct Called {
+    request: OwnedRequest,
+    detached: Detached,
+    answered: std::thread::Result<Answered>,
+}
+
+impl<V: Service<W>, W: 'static> Worker<Job> for Caller<V, W> {
+    type Begun = Option<Called>;
+
+    /// Calls the service, unless nobody waits.
+    fn begin(&mut self, job: Job) -> Option<Called> {
+        let is_cancelled = job.deferred.is_cancelled();
+        count(&self.counted, |counted| {
             counted.queued -= 1;
             match is_cancelled {
                 true => counted.cancelled += 1,
@@ -254,23 +298,50 @@ impl Job {
             }
         });
         if is_cancelled {
-            return;
+            return None;
         }
-        let request = self.request.as_request();
-        let mut detached = Detached::new(self.deferred);
-        let call = AssertUnwindSafe(|| service.call(&request, detached.reply(), state));
-        let called = catch_unwind(call);
+        let mut detached = Detached::new(job.deferred);
+        let call = AssertUnwindSafe(|| {
+            let request = job.request.as_request();
+            self.service
+                .call(&request, detached.reply(), &mut self.state)
+        });
+        let answered = catch_unwind(call);
+        Some(Called {
+            request: job.request,
+            detached,
+            answered,
+        })
+    }
+
+    fn end(&mut self, called: Option<Called>) {
+        let Some(Called {
+            request,
+            detached,
+            answered,
+        }) = called
+        else {
+            return;
+        };
         // Before the answer goes: whoever has it finds the call counted.
-        count(counted, |counted| {
+        count(&self.counted, |counted| {
             counted.running -= 1;
             counted.done += 1;
-            counted.panics += u64::from(called.is_err());
+            #[cfg(trine_planted)]
+            if crate::planted::has(crate::planted::Bug::JobCountedTwice) {
+                counted.done += 1;
+            }
+            counted.panics += u64::from(answered.is_err());
         });
-        match called {
+        match answered {
             Ok(answered) => detached.finish(answered),
+            #[cfg(trine_planted)]
+            Err(_) if crate::planted::has(crate::planted::Bug::JobLostOnPanic) => {
+                std::mem::forget(detached);
+            }
             Err(payload) => {
                 drop(detached); // the client gets 500
-                report(&request, payload);
+                report(&request.as_request(), payload);
             }
         }
     }
@@ -278,7 +349,8 @@ impl Job {
 
 fn report(request: &Request<'_>, payload: Box<dyn Any + Send>) {
     let path: String = request.path().chars().take(LOGGED_MAX).collect();
-    tracing::error!(target: "trine::workers", method = request.method_name(), path, "service panicked");
+    let (method, message) = (request.method_name(), message(&*payload));
+    tracing::error!(target: "trine::workers", method, path, message, "service panicked");
     discard(payload);
 }
 

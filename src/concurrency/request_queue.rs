@@ -111,6 +111,9 @@ impl<T> RequestQueue<T> {
             bytes_max,
         } = self.shared.bounds;
         let count = inside.items.len() + inside.reserved;
+        #[cfg(trine_planted)]
+        let items_max =
+            items_max + usize::from(crate::planted::has(crate::planted::Bug::QueueOffByOne));
         let fits = inside.bytes.saturating_add(bytes) <= bytes_max || count == 0;
         if count >= items_max.max(1) || !fits {
             return Err(QueueError::Full);
@@ -140,12 +143,29 @@ impl<T> RequestQueue<T> {
         }
     }
 
+    /// As [`pop`](RequestQueue::pop), but waits no longer than `patience`, or no time at all with
+    /// none; `Err` says what it found instead of an item.
+    pub(super) fn pop_within(&self, patience: Duration) -> Result<T, Popped> {
+        if patience == Duration::MAX {
+            return self.pop().ok_or(Popped::Closed);
+        }
+        let mut inside = self.lock();
+        if inside.items.is_empty() && !inside.is_over() && !patience.is_zero() {
+            inside = self.sleep_at_most(inside, patience);
+        }
+        match inside.take_first() {
+            Some(item) => Ok(item),
+            None if inside.is_over() => Err(Popped::Closed),
+            None => Err(Popped::Nothing),
+        }
+    }
+
     /// Appends to `batch` what is there, oldest first: as many items as `bounds` allows, and at
     /// least one. Waits while there is none, but no longer than `patience`, and perhaps less: another
     /// thread may have been quicker.
     pub fn pop_batch(&self, bounds: Bounds, patience: Duration, batch: &mut Vec<T>) -> Popped {
         let mut inside = self.lock();
-        if inside.items.is_empty() && !inside.is_over() {
+        if inside.items.is_empty() && !inside.is_over() && !patience.is_zero() {
             inside = self.sleep_at_most(inside, patience);
         }
         let (mut taken, mut bytes) = (0, 0usize);
@@ -217,6 +237,13 @@ impl<T> RequestQueue<T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether whoever takes from it has something to do: take an item, or leave.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_ready(&self) -> bool {
+        let inside = self.lock();
+        !inside.items.is_empty() || inside.is_over()
     }
 
     /// The bytes of the items that wait, and of those that have a permit.

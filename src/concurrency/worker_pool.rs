@@ -21,12 +21,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::request_queue::RequestQueue;
-use crate::reactor::discard;
-use crate::thread::start_thread;
+use super::request_queue::{Popped, RequestQueue};
+use super::steps::{Started, Step, Steps, Threads};
+use crate::unwind::{discard, message};
 
 /// Between two workers that could not be made.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -35,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// them.
 pub struct WorkerPool<J> {
     queue: RequestQueue<J>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<Started>,
     /// Disconnected when the last thread has ended; nothing is ever sent.
     ended: Receiver<Infallible>,
     replaced: Arc<AtomicU64>,
@@ -56,6 +55,16 @@ impl<J: Send + 'static> WorkerPool<J> {
     where
         W: FnMut(J) + 'static,
     {
+        WorkerPool::start_on(&Threads::Real, threads, queue, move || Whole(make()))
+    }
+
+    /// The same, on threads of whatever kind, with workers of whatever kind.
+    pub(super) fn start_on<W: Worker<J>>(
+        on: &Threads,
+        threads: usize,
+        queue: RequestQueue<J>,
+        make: impl Fn() -> W + Send + Sync + 'static,
+    ) -> io::Result<WorkerPool<J>> {
         let (alive, ended) = mpsc::channel();
         let mut pool = WorkerPool {
             queue,
@@ -65,14 +74,16 @@ impl<J: Send + 'static> WorkerPool<J> {
         };
         let make = Arc::new(make);
         for number in 0..threads.max(1) {
-            let thread = Thread {
-                queue: pool.queue.clone(),
-                make: Arc::clone(&make),
-                replaced: Arc::clone(&pool.replaced),
-                _alive: alive.clone(),
+            let (queue, make) = (pool.queue.clone(), Arc::clone(&make));
+            let (replaced, alive) = (Arc::clone(&pool.replaced), alive.clone());
+            let made = move || Thread {
+                queue,
+                make,
+                replaced,
+                life: Life::Making,
+                _alive: alive,
             };
-            let run = move || thread.run();
-            let started = start_thread(format!("trine-worker-{number}"), run)?;
+            let started = on.start(format!("trine-worker-{number}"), made)?;
             pool.threads.push(started);
         }
         Ok(pool)
@@ -83,11 +94,14 @@ impl<J: Send + 'static> WorkerPool<J> {
     /// its own, so it is left behind, and ends when that call returns, or with the process.
     pub fn shut_down(mut self, patience: Duration) -> usize {
         self.queue.close();
+        if !self.threads.iter().any(Started::can_be_joined) {
+            return 0; // their machine lets them end
+        }
         let all_ended = self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected);
         let mut left_behind = 0;
         for thread in self.threads.drain(..) {
             match all_ended || thread.is_finished() {
-                true => thread.join().unwrap_or_else(discard), // it catches all, so there is nothing
+                true => thread.join(), // it catches all panics
                 false => left_behind += 1,
             }
         }
@@ -121,61 +135,131 @@ impl<J> fmt::Debug for WorkerPool<J> {
     }
 }
 
+/// What does the jobs of a pool, made on its thread. A job is done in two steps, so that a simulated
+/// machine can have something happen between them.
+pub(super) trait Worker<J>: 'static {
+    /// A job that was begun.
+    type Begun;
+
+    /// Does the work.
+    fn begin(&mut self, job: J) -> Self::Begun;
+
+    /// Says what came of it.
+    fn end(&mut self, begun: Self::Begun);
+}
+
+/// One that does a job in one step.
+struct Whole<F>(F);
+
+impl<J, F: FnMut(J) + 'static> Worker<J> for Whole<F> {
+    type Begun = ();
+
+    fn begin(&mut self, job: J) {
+        (self.0)(job);
+    }
+
+    fn end(&mut self, (): ()) {}
+}
+
 /// What a thread of a pool has.
-struct Thread<J, M> {
+struct Thread<J, M, W: Worker<J>> {
     queue: RequestQueue<J>,
     make: Arc<M>,
     replaced: Arc<AtomicU64>,
+    life: Life<W, W::Begun>,
     _alive: Sender<Infallible>,
 }
 
-impl<J, M, W> Thread<J, M>
-where
-    M: Fn() -> W,
-    W: FnMut(J) + 'static,
-{
-    /// One worker after the other, until the queue is closed and empty.
-    fn run(self) {
-        loop {
-            let mut life = Life::Making;
-            let lived = catch_unwind(AssertUnwindSafe(|| self.work(&mut life)));
-            if let Err(payload) = lived {
-                report(payload); // of making it, or of dropping it
+/// How far a worker has come.
+enum Life<W, B> {
+    /// There is none yet.
+    Making,
+    /// There is none any more: another is made in its place.
+    Gone,
+    Free(W),
+    /// It has a job in hand.
+    Busy(W, B),
+}
+
+impl<J, M: Fn() -> W, W: Worker<J>> Thread<J, M, W> {
+    fn make(&mut self, replaced: u64) -> Step {
+        match catch_unwind(AssertUnwindSafe(|| (self.make)())) {
+            Ok(worker) => {
+                self.replaced.fetch_add(replaced, Ordering::Relaxed);
+                self.life = Life::Free(worker);
+                Step::Goes
             }
-            match life {
-                Life::Ended => return,
-                Life::Working => {}
+            Err(payload) => {
+                report(payload);
                 // What is left in the queue is dropped by whoever owns that.
-                Life::Making if self.queue.is_closed() => return,
-                Life::Making => thread::sleep(PAUSE),
+                if self.queue.is_closed() {
+                    return Step::Ended;
+                }
+                Step::Pauses(PAUSE)
             }
-            self.replaced.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// A worker that panicked is dropped when that is over: its `Drop` may panic in turn.
-    fn work(&self, life: &mut Life) {
-        let mut worker = (self.make)();
-        while let Some(job) = self.queue.pop() {
-            *life = Life::Working;
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| worker(job))) {
-                return report(payload);
+    fn begin(&mut self, mut worker: W, patience: Duration) -> Step {
+        let job = match self.queue.pop_within(patience) {
+            Ok(job) => job,
+            Err(Popped::Closed) => {
+                see_off(worker);
+                return Step::Ended;
+            }
+            Err(_) => {
+                self.life = Life::Free(worker);
+                return Step::Idle(Duration::MAX);
+            }
+        };
+        match catch_unwind(AssertUnwindSafe(|| worker.begin(job))) {
+            Ok(begun) => self.life = Life::Busy(worker, begun),
+            Err(payload) => {
+                report(payload);
+                see_off(worker);
             }
         }
-        *life = Life::Ended;
+        Step::Goes
+    }
+
+    fn end(&mut self, mut worker: W, begun: W::Begun) -> Step {
+        match catch_unwind(AssertUnwindSafe(|| worker.end(begun))) {
+            Ok(()) => self.life = Life::Free(worker),
+            Err(payload) => {
+                report(payload);
+                see_off(worker);
+            }
+        }
+        Step::Goes
     }
 }
 
-/// How far a worker has come.
-enum Life {
-    Making,
-    /// It has taken a job.
-    Working,
-    /// There will be no more jobs.
-    Ended,
+impl<J, M: Fn() -> W, W: Worker<J>> Steps for Thread<J, M, W> {
+    /// One worker after the other, until the queue is closed and empty.
+    fn step(&mut self, patience: Duration) -> Step {
+        match std::mem::replace(&mut self.life, Life::Gone) {
+            Life::Making => self.make(0),
+            Life::Gone => self.make(1),
+            Life::Free(worker) => self.begin(worker, patience),
+            Life::Busy(worker, begun) => self.end(worker, begun),
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    fn is_ready(&self) -> bool {
+        self.queue.is_ready()
+    }
+}
+
+/// Drops a worker; that of one which panicked may panic in turn.
+fn see_off(worker: impl Sized) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(worker))) {
+        report(payload);
+    }
 }
 
 fn report(payload: Box<dyn Any + Send>) {
-    tracing::error!(target: "trine::workers", "worker panicked, another takes its place");
+    let message = message(&*payload);
+    tracing::error!(target: "trine::workers", message, "worker panicked, another takes its place");
     discard(payload);
 }

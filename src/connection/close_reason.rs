@@ -54,6 +54,8 @@ pub enum CloseReason {
     RequestCap,
     /// The server drains: what was under way is answered.
     Drained,
+    /// The server drains, and nothing was under way.
+    DrainedIdle,
     /// The server had no room for one more connection (503).
     Overloaded,
     /// The server would not wait any longer.
@@ -62,7 +64,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, in the order of [`index`](CloseReason::index).
-    pub const ALL: [CloseReason; 22] = [
+    pub const ALL: [CloseReason; 23] = [
         CloseReason::PeerClosed,
         CloseReason::CloseRequested,
         CloseReason::PeerReset,
@@ -83,6 +85,7 @@ impl CloseReason {
         CloseReason::Unread,
         CloseReason::RequestCap,
         CloseReason::Drained,
+        CloseReason::DrainedIdle,
         CloseReason::Overloaded,
         CloseReason::Forced,
     ];
@@ -138,6 +141,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Unread => "unread",
             CloseReason::RequestCap => "request cap",
             CloseReason::Drained => "drained",
+            CloseReason::DrainedIdle => "drained idle",
             CloseReason::Overloaded => "overloaded",
             CloseReason::Forced => "forced",
         })

@@ -91,14 +91,18 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> Polled {
         let Failure(status, reason) = failure;
+        turn.failure = Some(status);
         let context = ResponseContext {
             close: true,
             ..context
         };
+        self.note_failure(turn);
         self.drop_input(turn.pools);
         let output = self.output.get_or_insert_with(|| turn.pools.take_output());
+        let mark = output.len();
         let response = Response::text(status.reason()).with_status(status);
         http::encode(&response, context, turn.date, output);
+        self.note_answer(mark, true, turn);
         self.write_then(Then::Linger(reason), turn)
     }
 

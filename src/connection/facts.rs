@@ -32,7 +32,7 @@ impl Connection {
     /// When `len` is more than the space there was.
     #[inline(always)]
     pub fn handle_input(&mut self, len: usize, turn: &mut Turn<'_>) -> Step {
-        turn.bytes_left = turn.bytes_left.saturating_sub(len);
+        turn.bytes_read += len;
         if let State::Idle { .. } | State::Head { .. } = self.state {
             return match self.poll_head(len, turn) {
                 Some(step) => step,
@@ -104,6 +104,9 @@ impl Connection {
             Some(output) => turn.pools.give_output(output),
             None => self.consume_output(len),
         }
+        if let Some(journal) = turn.journal.as_deref_mut() {
+            journal.taken(len);
+        }
         match &mut self.state {
             State::Writing {
                 then: Then::Head, ..
@@ -172,9 +175,13 @@ impl Connection {
         let begun = self.input.as_deref().is_some_and(Input::has_begun);
         let is_silent = self.input.as_deref().is_none_or(Input::is_empty);
         match &mut self.state {
+            // Its answers may still be on their way, and a request of its may cross the close.
+            State::Idle { .. } if self.quota == Quota::Draining => {
+                self.write_then(Then::Linger(CloseReason::DrainedIdle), turn)
+            }
             State::Idle { .. } => self.close(CloseReason::IdleTimeout, turn.pools),
             State::Head { .. } if !begun && self.quota == Quota::Draining => {
-                self.close(CloseReason::Drained, turn.pools)
+                self.close(CloseReason::DrainedIdle, turn.pools)
             }
             State::Head { .. } if is_silent => self.close(CloseReason::NeverSpoke, turn.pools),
             State::Head { .. } => self.fail(HEAD_TIMEOUT, unanswered, turn),
@@ -217,7 +224,8 @@ impl Connection {
         };
     }
 
-    /// The server drains: what has begun is answered, as the last; idle connections close.
+    /// The server drains: what has begun is answered, as the last; idle connections close when nothing
+    /// has come for a moment.
     pub fn handle_drain(&mut self) {
         #[cfg(trine_planted)]
         if crate::planted::has(crate::planted::Bug::DrainForgets)
@@ -237,7 +245,11 @@ impl Connection {
     /// The server does not wait any longer. Returns the reason of the end, which is an earlier one
     /// if the connection was ending already.
     pub fn handle_abort(&mut self, pools: &mut Pools) -> CloseReason {
-        self.end(CloseReason::Forced, pools)
+        let reason = match self.is_settled() {
+            true => CloseReason::DrainedIdle,
+            false => CloseReason::Forced,
+        };
+        self.end(reason, pools)
     }
 
     /// Closes for `reason`, unless a reason stands already.

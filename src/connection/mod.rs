@@ -37,10 +37,12 @@ mod ending;
 mod exchange;
 mod facts;
 mod input;
+mod journal;
 mod pools;
 mod progress;
 mod reply;
 mod state;
+mod state_kind;
 mod streaming;
 mod turn;
 
@@ -60,8 +62,10 @@ pub use config::{Config, Deadlines, Rate};
 pub use deferred::{Deferred, Wake};
 pub(crate) use detached::Detached;
 pub use exchange::{Call, Flow, FlowError};
+pub(crate) use journal::{Asked, Journal, Record};
 pub use pools::Pools;
 pub use reply::{Answered, Called, Reply};
+pub use state_kind::StateKind;
 pub use streaming::Wanted;
 pub use turn::{Step, Turn};
 
@@ -238,6 +242,9 @@ impl Connection {
             turn.requests_left = turn.requests_left.saturating_sub(1);
             let context = self.quota.begin_exchange(input.head());
             let mark = output.len();
+            if let Some(journal) = turn.journal.as_deref_mut() {
+                journal.follow(input, output.data(), turn.now);
+            }
             let mut outcome = Outcome::Unanswered;
             let mut to = Attached {
                 output,
@@ -260,6 +267,12 @@ impl Connection {
                 (Called::Answered(_), Outcome::Deferred(slot)) => Fate::Promised { until, slot },
                 (Called::Answered(_), Outcome::Unanswered) => Fate::Failed(UNANSWERED),
                 (Called::Opened, _) => Fate::Opened { until },
+                #[cfg(trine_planted)]
+                (Called::Panicked, _)
+                    if crate::planted::has(crate::planted::Bug::PanicLeavesAnswer) =>
+                {
+                    Fate::Failed(PANICKED)
+                }
                 (Called::Panicked, _) => {
                     output.truncate(mark); // an answer given before a panic is not to be trusted
                     Fate::Failed(PANICKED)
@@ -293,16 +306,25 @@ impl Connection {
         }
     }
 
+    /// Whether it is between two messages, or before the first, and nothing of the next has come.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let begun = self.input.as_deref().is_some_and(Input::has_begun);
+        matches!(self.state, State::Idle { .. } | State::Head { .. }) && !begun
+    }
+
     /// Whether somebody has an exchange in hand; if not, nobody will be asked about it any more.
     #[must_use]
     pub fn is_streaming(&self) -> bool {
         matches!(self.state, State::Streaming(_))
     }
 
-    /// Whether all that was to be said is said and taken: cutting it now loses nothing.
+    /// Whether all that was to be said is said and taken: cutting it now loses nothing. So it is between
+    /// two messages in a drain, which would end it soon.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        matches!(self.state, State::Lingering { .. } | State::Closed { .. })
+        let is_over = matches!(self.state, State::Lingering { .. } | State::Closed { .. });
+        is_over || (self.quota == Quota::Draining && self.is_idle())
     }
 
     /// How many bytes of buffers it holds now, besides itself; none while idle.
@@ -315,7 +337,20 @@ impl Connection {
     /// The present state in a word, for metrics.
     #[must_use]
     pub fn state_name(&self) -> &'static str {
-        self.state.name()
+        self.state.kind().name()
+    }
+
+    /// The present state without its data.
+    #[inline]
+    #[must_use]
+    pub fn state_kind(&self) -> StateKind {
+        self.state.kind()
+    }
+
+    /// Why it ends, once that is certain: its last answer may not be written yet.
+    #[must_use]
+    pub fn ending(&self) -> Option<CloseReason> {
+        self.state.ending()
     }
 }
 

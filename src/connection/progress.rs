@@ -14,11 +14,12 @@ use super::pools::Pools;
 use super::reply::{LARGE, Reply};
 use super::state::{State, Then};
 use super::turn::{Step, Turn};
-use super::{Connection, Failure, Peer, Quota, UNANSWERED};
+use super::{Connection, Failure, PANICKED, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
 use crate::http::{self, Framing, Method, ParseError, Progress, ResponseContext, Status, Version};
 use crate::sync::Arc;
 use crate::time::{Span, Tick};
+use crate::unwind::dropped;
 
 /// For answers to what is not, or not yet, a whole request.
 pub(super) const NO_REQUEST: ResponseContext = ResponseContext {
@@ -36,6 +37,10 @@ const ABANDONED: Failure = Failure(Status::INTERNAL_SERVER_ERROR, CloseReason::A
 /// How long a draining server listens to a client that connected and has said nothing yet. A
 /// request and the connection it comes on are a round trip apart.
 const FIRST_WORDS: Span = Span::from_millis(250);
+
+/// How long it listens to one that is between two requests. A client that asks again as soon as it is
+/// answered has asked by then, and is told in the answer that it was the last.
+const LAST_WORDS: Span = Span::from_millis(75);
 
 /// What a state did: `None` when it became another one, which is to be polled.
 pub(super) type Polled = Option<Step>;
@@ -142,6 +147,9 @@ impl Connection {
         context: ResponseContext,
         turn: &mut Turn<'_>,
     ) -> Step {
+        if turn.journal.is_some() {
+            self.note_fate(&fate, turn);
+        }
         if let Fate::Only = fate {
             if let Some(input) = self.input.take() {
                 turn.pools.give_input(input);
@@ -247,9 +255,10 @@ impl Connection {
                     until: turn.now.after(turn.config.deadlines.head),
                 });
             }
-            // Its answers may still be on their way, and a request of its may cross the close.
-            (State::Idle { .. }, _) if self.quota == Quota::Draining => {
-                return self.after_writing(Then::Linger(CloseReason::Drained), turn);
+            // A request of its may be on its way, and would cross our end of file.
+            (State::Idle { until }, _) if self.quota == Quota::Draining => {
+                let until = (*until).min(turn.now.after(LAST_WORDS));
+                self.state.change(State::Idle { until });
             }
             // It was just accepted, and its first request may be on its way.
             (State::Head { until }, _) if !begun && self.quota == Quota::Draining => {
@@ -308,11 +317,19 @@ impl Connection {
         };
         context.close |= self.quota == Quota::Draining;
         let output = self.output.get_or_insert_with(|| turn.pools.take_output());
+        let mark = output.len();
         #[cfg(trine_planted)]
         if crate::planted::has(crate::planted::Bug::AnsweredTwice) {
             let _ = http::encode_beginning(&response, context, turn.date, output, LARGE);
         }
-        match http::encode_beginning(&response, context, turn.date, output, LARGE) {
+        let rest = http::encode_beginning(&response, context, turn.date, output, LARGE);
+        // Its body may be in memory of the service's own, which has its own way of being dropped.
+        if !dropped(response) {
+            output.truncate(mark);
+            return self.fail(PANICKED, context, turn);
+        }
+        self.note_answer(mark, rest.is_none(), turn);
+        match rest {
             None => self.answered(context, turn),
             Some(content) => self.supply_from(content, turn.now, context, turn),
         }
@@ -364,8 +381,8 @@ impl Connection {
 /// Reads on, unless this connection has read its share of this turn.
 #[inline]
 pub(super) fn read_within_budget(turn: &Turn<'_>) -> Step {
-    match turn.bytes_left {
-        0 => Step::Again,
-        _ => Step::Read,
+    match turn.bytes_read < turn.config.bytes_per_turn_max.max(1) {
+        true => Step::Read,
+        false => Step::Again,
     }
 }

@@ -5,6 +5,7 @@ use std::mem::ManuallyDrop;
 use super::close_reason::CloseReason;
 use super::deferred::Slot;
 use super::exchange::Streaming;
+use super::state_kind::StateKind;
 use super::turn::Turn;
 use crate::http::ResponseContext;
 use crate::sync::Arc;
@@ -33,9 +34,9 @@ use crate::time::Tick;
 ///                                                             └── written, nothing to await ───┘
 /// ```
 ///
-/// Accept begins in Head; a drain sends Idle to Lingering. Every state can end in Closed at once: by
-/// its deadline if there is no answer to give, by the client's end between messages, by a reset, or
-/// by force.
+/// Accept begins in Head; in a drain Idle ends in Writing, with nothing to write. Every state can end
+/// in Closed at once: by its deadline if there is no answer to give, by the client's end between
+/// messages, by a reset, or by force.
 ///
 /// Seen between calls, which may pass through a state without a stop, these are all the ways there
 /// are; `tests/connection_states.rs` takes each of them and finds no other.
@@ -43,7 +44,7 @@ use crate::time::Tick;
 /// | from | to |
 /// |---|---|
 /// | head | announced, ready, writing, closed |
-/// | idle | head, announced, ready, writing, lingering, closed |
+/// | idle | head, announced, ready, writing, closed |
 /// | announced | body, ready, writing, streaming |
 /// | ready | streaming, waiting, held, writing |
 /// | streaming | idle, writing, closed |
@@ -188,20 +189,33 @@ impl State {
         }
     }
 
-    /// For metrics and messages.
-    pub fn name(&self) -> &'static str {
+    /// Which state this is.
+    #[inline]
+    pub fn kind(&self) -> StateKind {
         match self {
-            State::Idle { .. } => "idle",
-            State::Head { .. } => "head",
-            State::Announced { .. } => "announced",
-            State::Body { .. } => "body",
-            State::Ready { .. } => "ready",
-            State::Waiting { .. } => "waiting",
-            State::Held { .. } => "held",
-            State::Streaming(_) => "streaming",
-            State::Writing { .. } => "writing",
-            State::Lingering { .. } => "lingering",
-            State::Closed { .. } => "closed",
+            State::Idle { .. } => StateKind::Idle,
+            State::Head { .. } => StateKind::Head,
+            State::Announced { .. } => StateKind::Announced,
+            State::Body { .. } => StateKind::Body,
+            State::Ready { .. } => StateKind::Ready,
+            State::Waiting { .. } => StateKind::Waiting,
+            State::Held { .. } => StateKind::Held,
+            State::Streaming(_) => StateKind::Streaming,
+            State::Writing { .. } => StateKind::Writing,
+            State::Lingering { .. } => StateKind::Lingering,
+            State::Closed { .. } => StateKind::Closed,
+        }
+    }
+
+    /// Why the connection ends, once that is certain.
+    pub fn ending(&self) -> Option<CloseReason> {
+        match self {
+            State::Writing { then, .. } => match then {
+                Then::Close(reason) | Then::Linger(reason) => Some(*reason),
+                Then::Head | Then::Body => None,
+            },
+            State::Lingering { reason, .. } | State::Closed { reason } => Some(*reason),
+            _ => None,
         }
     }
 }

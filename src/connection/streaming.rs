@@ -68,6 +68,9 @@ impl Connection {
         };
         let until = *until;
         let framing = input.head().framing();
+        if let Some(journal) = turn.journal.as_deref_mut() {
+            journal.begin(&input.request_head(), turn.now);
+        }
         let wanted = ask(&input.request_head());
         let limit = match wanted {
             Wanted::Whole | Wanted::Panicked => turn.config.limits.body_bytes_max,
@@ -111,10 +114,30 @@ impl Connection {
         waker: &dyn Fn() -> Box<dyn Wake>,
         call: impl FnOnce(Call<'_>, &mut Flow<'_>) -> Option<usize>,
     ) -> Step {
+        let before = self.said();
+        let Some(went_well) = self.exchange_due(turn, waker, call) else {
+            return self.poll(turn);
+        };
+        self.note_said(before, turn);
+        if !went_well {
+            self.fail_streaming(PANICKED, turn);
+        }
+        self.settle_input(turn.pools);
+        self.settle_output(turn.pools);
+        self.poll(turn)
+    }
+
+    /// Whether what was due went well; `None` when there is no exchange.
+    fn exchange_due(
+        &mut self,
+        turn: &mut Turn<'_>,
+        waker: &dyn Fn() -> Box<dyn Wake>,
+        call: impl FnOnce(Call<'_>, &mut Flow<'_>) -> Option<usize>,
+    ) -> Option<bool> {
         let due = self.due(turn);
         turn.calls_left = turn.calls_left.saturating_sub(1);
         let State::Streaming(streaming) = &mut self.state else {
-            return self.poll(turn);
+            return None;
         };
         if streaming.outgoing == Outgoing::Owed {
             streaming.context.close |= self.quota == Quota::Draining;
@@ -130,15 +153,13 @@ impl Connection {
             waker,
         };
         let input = self.input.as_deref_mut();
-        let went_well = match (streaming.producer, due) {
+        Some(match (streaming.producer, due) {
             (Producer::Due, _) => {
                 streaming.producer = Producer::Resting;
                 call(Call::Produce, &mut flow).is_some()
             }
             (Producer::Resting, Due::Piece) => {
-                let Some(input) = input else {
-                    return self.poll(turn);
-                };
+                let input = input?;
                 let len = streaming.body.decoded();
                 let taken = call(Call::Piece(&input.body_mut()[..len]), &mut flow);
                 let taken_len = taken.unwrap_or(len).min(len);
@@ -165,13 +186,7 @@ impl Connection {
                 called.is_some()
             }
             (Producer::Resting, _) => true,
-        };
-        if !went_well {
-            self.fail_streaming(PANICKED, turn);
-        }
-        self.settle_input(turn.pools);
-        self.settle_output(turn.pools);
-        self.poll(turn)
+        })
     }
 
     /// Streaming: output first, then the exchange, then more of the body.
@@ -256,6 +271,7 @@ impl Connection {
 
     /// Appends as much of the content as there is room for.
     fn supply(&mut self, turn: &mut Turn<'_>) -> Polled {
+        let before = self.said();
         let State::Streaming(streaming) = &mut self.state else {
             return None;
         };
@@ -274,6 +290,7 @@ impl Connection {
         let len = flow.write(&supply);
         supply.advance(len);
         streaming.supply = supply;
+        self.note_said(before, turn);
         None
     }
 

@@ -2,8 +2,9 @@
 
 use super::close_reason::CloseReason;
 use super::config::Config;
+use super::journal::Journal;
 use super::pools::Pools;
-use crate::http::HttpDate;
+use crate::http::{HttpDate, Status};
 use crate::time::Tick;
 
 /// An exchange that takes or gives a little at a time has so many turns of its own before others get
@@ -26,8 +27,12 @@ pub struct Turn<'a> {
     pub(super) requests_left: u32,
     /// Calls of an exchange in pieces that this connection may still have in this turn.
     pub(super) calls_left: u32,
-    /// Bytes this connection may still read in this turn.
-    pub(super) bytes_left: usize,
+    /// Bytes this connection has read in this turn.
+    pub(super) bytes_read: usize,
+    /// The connection's own answer, after which it ends, if one was given in this turn.
+    pub(super) failure: Option<Status>,
+    /// Where this connection notes its exchanges, if somebody wants to know.
+    pub(crate) journal: Option<&'a mut Journal>,
 }
 
 impl<'a> Turn<'a> {
@@ -43,8 +48,32 @@ impl<'a> Turn<'a> {
             pools,
             requests_left: config.requests_per_turn_max.max(1),
             calls_left: CALLS_PER_TURN,
-            bytes_left: config.bytes_per_turn_max.max(1),
+            bytes_read: 0,
+            failure: None,
+            journal: None,
         }
+    }
+
+    /// How many bytes the connection has read in this turn.
+    #[inline]
+    #[must_use]
+    pub fn bytes_read(&self) -> usize {
+        self.bytes_read
+    }
+
+    /// How many requests of the connection the service was given in this turn.
+    #[inline]
+    #[must_use]
+    pub fn requests(&self) -> u32 {
+        self.config.requests_per_turn_max.max(1) - self.requests_left
+    }
+
+    /// The answer that the connection itself has given in this turn, and after which it ends: the
+    /// request was refused, too late, or the service failed.
+    #[inline]
+    #[must_use]
+    pub fn failure(&self) -> Option<Status> {
+        self.failure
     }
 }
 

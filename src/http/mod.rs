@@ -92,6 +92,7 @@
 //! | response splitting by a value | h2o CVE-2016-1133 | line ends in fields are refused, not repaired | `what_could_split_a_response_is_refused` |
 //! | framing brought along from another side | proxies | the encoder's alone (feature `http-types`) | `a_response_cannot_bring_its_own_framing_along` |
 //! | `%2f`, `%2e%2e`, `%00` in a path | h2o CVE-2015-5638 | segments are split before they are decoded; NUL is an error | `a_path_is_split_at_its_slashes_and_its_segments_are_decoded_after_that` |
+//! | octets that make a log line two, or that a terminal obeys | nginx CVE-2009-4487 | an access log has printable ASCII, the rest as `\xNN`, a field at most 1 KiB | `nothing_a_client_sends_makes_a_second_line_or_moves_a_terminal` |
 //!
 //! | Responses, for whoever asks | seen in | what is done | test |
 //! |---|---|---|---|

@@ -126,6 +126,16 @@ impl<'b> Request<'b> {
         self.head.len() + self.body.len() + self.trailers.lines().len()
     }
 
+    /// A copy of the head alone.
+    pub(crate) fn head_to_owned(&self) -> OwnedRequest {
+        Request::new(self.message, self.head, &[]).to_owned()
+    }
+
+    /// The octets of the head, as they came.
+    pub(crate) fn head_octets(&self) -> &'b [u8] {
+        &self.message[..self.head.len()]
+    }
+
     /// A copy that lives on its own, for an answer that comes later or from elsewhere.
     #[must_use]
     pub fn to_owned(&self) -> OwnedRequest {

@@ -59,6 +59,8 @@ impl Status {
     pub const URI_TOO_LONG: Status = Status(414);
     /// 415.
     pub const UNSUPPORTED_MEDIA_TYPE: Status = Status(415);
+    /// 416: the content has none of the bytes that were asked for.
+    pub const RANGE_NOT_SATISFIABLE: Status = Status(416);
     /// 417: an `Expect` the server does not know.
     pub const EXPECTATION_FAILED: Status = Status(417);
     /// 422.
@@ -157,6 +159,7 @@ impl Status {
             413 => "HTTP/1.1 413 Content Too Large\r\n",
             414 => "HTTP/1.1 414 URI Too Long\r\n",
             415 => "HTTP/1.1 415 Unsupported Media Type\r\n",
+            416 => "HTTP/1.1 416 Range Not Satisfiable\r\n",
             417 => "HTTP/1.1 417 Expectation Failed\r\n",
             422 => "HTTP/1.1 422 Unprocessable Content\r\n",
             429 => "HTTP/1.1 429 Too Many Requests\r\n",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::demultiplexer::Watch;
+use super::error::Error;
 use super::kernel::Kernel;
 use super::metrics::Metrics;
 use super::signals::{Signal, SignalTable};
@@ -33,6 +34,8 @@ pub(super) struct Base {
     pub(super) phase: Phase,
     /// Whether `run` returns after this turn, whatever the phase.
     pub(super) is_stopping: bool,
+    /// What `run` returns when it ends.
+    pub(super) failure: Option<Error>,
     wall: WallSecond,
     /// The process that made the loop, and when to make sure again that we are it.
     process: u32,
@@ -78,6 +81,7 @@ impl Base {
             metrics: Metrics::default(),
             phase: Phase::Running,
             is_stopping: false,
+            failure: None,
             wall: WallSecond {
                 seconds: 0,
                 until_nanos: 0,
@@ -119,6 +123,15 @@ impl Base {
     #[inline]
     pub(super) fn refresh(&mut self) -> u64 {
         let before = self.nanos;
+        #[cfg(trine_planted)]
+        if crate::planted::has(crate::planted::Bug::WallClockDeadline) {
+            let wall = self.kernel.wall().duration_since(SystemTime::UNIX_EPOCH);
+            let begun = std::time::Duration::from_secs(784_111_777); // a simulation
+            let since = wall.unwrap_or_default().saturating_sub(begun);
+            self.nanos = (since.as_nanos() as u64).max(before);
+            self.now = Tick(self.nanos.div_ceil(NANOS_PER_TICK));
+            return self.nanos - before;
+        }
         self.nanos = self.kernel.nanos().max(before);
         self.now = Tick(self.nanos.div_ceil(NANOS_PER_TICK));
         self.nanos - before
@@ -131,6 +144,10 @@ impl Base {
     /// The second of the Unix epoch, read from the wall clock at most once a second.
     #[inline]
     pub(super) fn unix_seconds(&mut self) -> u64 {
+        #[cfg(trine_planted)]
+        if self.wall.seconds > 0 && crate::planted::has(crate::planted::Bug::DateStandsStill) {
+            return self.wall.seconds;
+        }
         if self.nanos >= self.wall.until_nanos {
             self.wall = self.read_wall();
         }

@@ -21,3 +21,9 @@ pub(crate) fn monotonic_nanos() -> u64 {
 pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }
+
+/// The same in seconds since 1970.
+pub(crate) fn unix_seconds() -> u64 {
+    let since = wall().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}

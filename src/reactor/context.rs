@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::base::Phase;
 use super::core::Core;
-use super::error::InsertError;
+use super::error::{Error, InsertError};
 use super::local::Local;
 use super::metrics::Metrics;
 use super::source::{Completed, EventSource, OperationId, Removed};
@@ -36,6 +36,12 @@ impl<S: 'static> Context<'_, S> {
     #[must_use]
     pub fn now(&self) -> Tick {
         self.core.base.now()
+    }
+
+    /// The same moment in nanoseconds, for records: CLOCK_MONOTONIC, cached.
+    #[inline]
+    pub(crate) fn nanos(&self) -> u64 {
+        self.core.base.nanos()
     }
 
     /// The tick at least `duration` from the cached present, and less than a tick more.
@@ -164,10 +170,30 @@ impl<S: 'static> Context<'_, S> {
         }
     }
 
+    /// Drains as [`drain`](Context::drain) does, and ends [`run`](super::EventLoop::run) with `error`
+    /// even so: the program must not go on.
+    pub(crate) fn fail(&mut self, error: Error, grace: Duration) {
+        self.core.base.failure.get_or_insert(error);
+        self.drain(grace);
+    }
+
     /// Whether the loop drains: begin nothing new.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         matches!(self.core.base.phase, Phase::Draining { .. } | Phase::Forced)
+    }
+
+    /// What is left of the time that a drain may take; nothing when none is under way.
+    pub(crate) fn grace_left(&self) -> Duration {
+        match self.core.base.phase {
+            Phase::Draining { until, .. } => until.since(self.now()).into(),
+            Phase::Running | Phase::Forced => Duration::ZERO,
+        }
+    }
+
+    /// Whether a drain ends now, whatever is unfinished.
+    pub(crate) fn is_forced(&self) -> bool {
+        self.core.base.phase == Phase::Forced
     }
 
     /// Puts a value into the loop that its sources share, and gives the key to it. It stays for as

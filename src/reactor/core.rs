@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::base::{Base, Phase};
 use super::error::{Error, ErrorKind, InsertError};
+use super::heartbeat::Heart;
 use super::local::Locals;
 use super::registry::Registry;
 use super::slot::{Facts, Leaving, Slot};
@@ -42,6 +43,8 @@ pub(super) struct Core<S> {
     pub(super) control_sources: usize,
     pub(super) bulk_sources: usize,
     pub(super) watch: Watch,
+    /// Beats for the watchdog, if there is one.
+    pub(super) heart: Option<Heart>,
     /// When the dispatch began that is timed, in nanoseconds since the loop began.
     pub(super) sample_began: u64,
 }
@@ -63,6 +66,7 @@ impl<S: 'static> Core<S> {
             control_sources: 0,
             bulk_sources: 0,
             watch: Watch::new(),
+            heart: None,
             sample_began: 0,
         }
     }

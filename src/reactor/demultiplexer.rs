@@ -32,14 +32,14 @@ pub(super) const EVENTS_PER_WAIT: usize = 1024;
 const ARM_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 #[derive(Debug)]
-pub(super) struct Demultiplexer {
+pub(crate) struct Demultiplexer {
     poll: Poll,
     timer: TimerFd,
 }
 
 /// What a descriptor is watched for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Watch {
+pub(crate) enum Watch {
     /// Reading and writing, and urgent data: streams.
     Both,
     /// Reading: listeners, and datagram sockets, whose every sent datagram would be an edge.
@@ -47,7 +47,7 @@ pub(super) enum Watch {
 }
 
 impl Demultiplexer {
-    pub(super) fn new() -> io::Result<Demultiplexer> {
+    pub(crate) fn new() -> io::Result<Demultiplexer> {
         let poll = Poll::new()?;
         let timer = TimerFd::new_custom(ClockId::Monotonic, true, true)?;
         let source = timer.as_raw_fd();
@@ -56,7 +56,7 @@ impl Demultiplexer {
         Ok(Demultiplexer { poll, timer })
     }
 
-    pub(super) fn waker(&self) -> io::Result<mio::Waker> {
+    pub(crate) fn waker(&self) -> io::Result<mio::Waker> {
         mio::Waker::new(self.poll.registry(), mio_token(WAKER))
     }
 
@@ -72,13 +72,13 @@ impl Demultiplexer {
         token: Token,
         watch: Watch,
     ) -> io::Result<()> {
-        let interest = match watch {
-            Watch::Both => Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY,
-            Watch::Reading => Interest::READABLE,
-        };
-        self.poll
-            .registry()
-            .register(&mut SourceFd(&fd.as_raw_fd()), mio_token(token), interest)
+        register(self.poll.registry(), fd, token, watch)
+    }
+
+    /// For whoever registers while another thread waits.
+    pub(crate) fn registrar(&self) -> io::Result<Registrar> {
+        let registry = self.poll.registry().try_clone()?;
+        Ok(Registrar { registry })
     }
 
     /// Called before the descriptor is closed: a duplicate in another process would otherwise
@@ -88,7 +88,7 @@ impl Demultiplexer {
     }
 
     /// Waits until something is ready, or only looks when not allowed to `sleep`.
-    pub(super) fn wait(&mut self, events: &mut mio::Events, sleep: bool) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, events: &mut mio::Events, sleep: bool) -> io::Result<()> {
         let timeout = if sleep { None } else { Some(Duration::ZERO) };
         loop {
             match self.poll.poll(events, timeout) {
@@ -99,12 +99,47 @@ impl Demultiplexer {
     }
 
     /// Makes the timerfd readable when CLOCK_MONOTONIC shows `at`; at once if that has passed.
-    pub(super) fn arm(&mut self, at: Duration) {
+    pub(crate) fn arm(&mut self, at: Duration) {
         // Zero would disarm it.
         let at = at.clamp(Duration::from_nanos(1), ARM_MAX);
         self.timer
             .set_state(TimerState::Oneshot(at), SetTimeFlags::Abstime);
     }
+}
+
+/// Registers and deregisters descriptors of one epoll set, from any thread.
+#[derive(Debug)]
+pub(crate) struct Registrar {
+    registry: mio::Registry,
+}
+
+impl Registrar {
+    pub(crate) fn register(
+        &self,
+        fd: BorrowedFd<'_>,
+        token: Token,
+        watch: Watch,
+    ) -> io::Result<()> {
+        register(&self.registry, fd, token, watch)
+    }
+
+    /// As [`Demultiplexer::deregister`].
+    pub(crate) fn deregister(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.registry.deregister(&mut SourceFd(&fd.as_raw_fd()))
+    }
+}
+
+fn register(
+    registry: &mio::Registry,
+    fd: BorrowedFd<'_>,
+    token: Token,
+    watch: Watch,
+) -> io::Result<()> {
+    let interest = match watch {
+        Watch::Both => Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY,
+        Watch::Reading => Interest::READABLE,
+    };
+    registry.register(&mut SourceFd(&fd.as_raw_fd()), mio_token(token), interest)
 }
 
 /// Whether `fd` has something to read right now, by an epoll set made for the question: slow, and
@@ -121,7 +156,7 @@ pub(super) fn is_readable(fd: RawFd) -> io::Result<bool> {
         .any(|event| event.is_readable() && !event.is_read_closed()))
 }
 
-pub(super) fn events() -> mio::Events {
+pub(crate) fn events() -> mio::Events {
     mio::Events::with_capacity(EVENTS_PER_WAIT)
 }
 
@@ -131,7 +166,7 @@ fn mio_token(token: Token) -> mio::Token {
 
 /// What mio reports, in trine's words.
 #[inline]
-pub(super) fn translate(event: &mio::event::Event) -> (Token, Readiness) {
+pub(crate) fn translate(event: &mio::event::Event) -> (Token, Readiness) {
     let mut readiness = Readiness::default();
     if event.is_readable() {
         readiness = readiness.union(Readiness::READABLE);

@@ -12,9 +12,10 @@ use super::core::Core;
 use super::slot::{Leaving, Slot};
 use super::source::{Event, EventSource, Next, Readiness, Removed};
 use crate::slab::Token;
+use crate::unwind::{discard, message};
 
 /// The name of a source that panicked when it was asked for one.
-const NAMELESS: &str = "a source without a name";
+pub(super) const NAMELESS: &str = "a source without a name";
 
 /// How often the end of a drain removes what the last calls of the sources that it removed have
 /// inserted. A source that always leaves another behind would keep it for ever.
@@ -38,7 +39,7 @@ impl<S: 'static> Core<S> {
         let mut cx = Context { core: self, token };
         // Asked for its name in here: a panic of that is the source's end like any other.
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            cx.core.watch.note(source.name());
+            cx.core.note(source.name(), token);
             source.handle(event, state, &mut cx)
         }));
         if self.base.metrics.is_sampling() {
@@ -66,6 +67,29 @@ impl<S: 'static> Core<S> {
             self.see_off(state);
         }
         next
+    }
+
+    /// Remembers who runs, for those who watch over the time it takes.
+    #[inline]
+    fn note(&mut self, name: &'static str, token: Token) {
+        self.watch.note(name);
+        self.beat(name, token);
+    }
+
+    #[inline]
+    fn beat(&mut self, name: &'static str, token: Token) {
+        if self.heart.is_some() {
+            self.beat_for_watchdog(name, token);
+        }
+    }
+
+    /// Apart, so that a loop without a watchdog is not longer for it.
+    #[cold]
+    #[inline(never)]
+    fn beat_for_watchdog(&mut self, name: &'static str, token: Token) {
+        if let Some(heart) = &mut self.heart {
+            heart.beat(name, token);
+        }
     }
 
     /// In a debug build: says once when a source waits for an edge that does not come, because it
@@ -144,6 +168,7 @@ impl<S: 'static> Core<S> {
             let result = catch_unwind(AssertUnwindSafe(|| {
                 // One that panics here has its last call all the same.
                 name = ask(|| source.name()).unwrap_or(NAMELESS);
+                cx.core.beat(name, token);
                 source.removed(why, state, &mut cx);
             }));
             if let Err(payload) = result {
@@ -194,15 +219,7 @@ fn is_readable(event: Event) -> bool {
 }
 
 fn report_panic(source: &'static str, what: &'static str, payload: Box<dyn Any + Send>) {
-    let text = payload.downcast_ref::<&'static str>().copied();
-    let message = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = message(&*payload);
     tracing::error!(target: "trine::loop", source, message, "{what}");
     discard(payload);
-}
-
-/// Drops what a panic carried, even if that panics in turn.
-pub(crate) fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(second);
-    }
 }

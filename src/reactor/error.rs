@@ -36,6 +36,10 @@ pub enum ErrorKind {
     Busy,
     /// The loop drains: nothing new begins.
     Draining,
+    /// What was to set a loop up panicked.
+    Panicked,
+    /// The process that listening sockets were to be taken over from does not hand them over.
+    HandOver,
 }
 
 impl Error {
@@ -78,10 +82,11 @@ impl Error {
             ErrorKind::ForbiddenSignal => Some("choose another signal"),
             ErrorKind::Forked => Some("make a new loop in the child, or exec"),
             ErrorKind::DrainForced => Some("allow a longer drain, or shorter requests"),
+            ErrorKind::HandOver => Some("it serves on; end it first, or start this program later"),
             ErrorKind::Full => Some("begin fewer at a time, or run several loops"),
             ErrorKind::Busy => Some("start it when the one under way has completed"),
             ErrorKind::Draining => Some("finish what is under way"),
-            ErrorKind::Invalid => None,
+            ErrorKind::Invalid | ErrorKind::Panicked => None,
         }
     }
 

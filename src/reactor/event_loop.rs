@@ -12,19 +12,23 @@
 //! flood in one cannot keep the others from running; what is over the budget has its turn next
 //! time, and the loop does not sleep while something is left.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::time::Duration;
 
 use super::base::{Base, Phase};
 use super::context::Context;
 use super::core::Core;
 use super::error::{Error, ErrorKind, InsertError, Result};
+use super::heartbeat::Heart;
 use super::horizon::Horizon;
 use super::kernel::{Batch, Kernel, Specials};
 use super::metrics::Metrics;
 use super::signals::SignalEvent;
 use super::slot::Slot;
 use super::source::{Class, Event, EventSource, Removed};
+use super::stall::Stall;
+use super::watchdog::Watchdog;
 use crate::slab::Token;
 
 /// Deadlines dispatched in one turn at most.
@@ -55,6 +59,7 @@ pub struct EventLoop<S> {
     /// Scratch of [`EventLoop::run_io`], kept for its capacity.
     classes: Vec<Option<Class>>,
     horizon: Horizon,
+    watchdog: Option<Watchdog>,
 }
 
 /// What a turn left behind.
@@ -87,6 +92,7 @@ impl<S: 'static> EventLoop<S> {
             arrived: Vec::new(),
             classes: Vec::new(),
             horizon: Horizon::new(),
+            watchdog: None,
         }
     }
 
@@ -110,6 +116,46 @@ impl<S: 'static> EventLoop<S> {
         source: T,
     ) -> std::result::Result<Token, InsertError<T>> {
         self.context().insert(source)
+    }
+
+    /// Starts a thread that reports every callback that runs longer than `limit`, while it runs: which
+    /// source it is, for how long, and the system call it waits in. Reported at `warn` under the target
+    /// `trine::loop`, to `report`, and counted in [`Metrics::stalls`]: when it has run for `limit`,
+    /// twice as long, four times, and so on, and once more when it has returned. A second call replaces
+    /// the thread of the first.
+    ///
+    /// The slow-callback warning, which is always on, speaks when the callback has returned, from
+    /// [`SLOW_CALLBACK`](super::SLOW_CALLBACK) on. This one is for callbacks that do not, and says what
+    /// they wait for. It is off unless asked for, as it is a thread that wakes four times in each
+    /// `limit`, also when the loop has nothing to do. The loop pays three stores for each event and
+    /// waits for nothing.
+    ///
+    /// `report` runs on that thread, which lives as long as the loop; dropping the loop waits for it.
+    /// The limit is kept to a millisecond at best: a stall is noticed after 1 to 1.5 times `limit`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use trine::EventLoop;
+    ///
+    /// let mut events = EventLoop::<()>::new()?;
+    /// events.watch_stalls(Duration::from_secs(1), |stall| eprintln!("{stall}"))?;
+    /// # Ok::<(), trine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the thread.
+    pub fn watch_stalls(
+        &mut self,
+        limit: Duration,
+        report: impl FnMut(&Stall) + Send + 'static,
+    ) -> Result<()> {
+        self.watchdog = None;
+        let heart = Heart::new();
+        let started = Watchdog::start(heart.shared(), limit, report);
+        self.watchdog = Some(started.map_err(|error| Error::io("start", "the watchdog", error))?);
+        self.core.heart = Some(heart);
+        Ok(())
     }
 
     /// Runs until a source calls [`Context::stop`], a drain ends, or no source is left.
@@ -145,7 +191,7 @@ impl<S: 'static> EventLoop<S> {
     /// [`ErrorKind::DrainForced`] when a drain was cut short, [`ErrorKind::Forked`] in a forked
     /// child, and what `epoll_wait` says otherwise.
     pub fn run(&mut self, state: &mut S) -> Result<()> {
-        self.refuse_fork(true)?;
+        self.enter()?;
         while self.step(state, true)? == Turn::Goes {
             self.refuse_fork(false)?;
         }
@@ -158,7 +204,7 @@ impl<S: 'static> EventLoop<S> {
     ///
     /// As [`run`](EventLoop::run).
     pub fn turn(&mut self, state: &mut S) -> Result<Turn> {
-        self.refuse_fork(true)?;
+        self.enter()?;
         self.step(state, true)
     }
 
@@ -168,7 +214,7 @@ impl<S: 'static> EventLoop<S> {
     ///
     /// As [`run`](EventLoop::run).
     pub fn turn_now(&mut self, state: &mut S) -> Result<Turn> {
-        self.refuse_fork(true)?;
+        self.enter()?;
         self.step(state, false)
     }
 
@@ -201,7 +247,22 @@ impl<S: 'static> EventLoop<S> {
         Ok(())
     }
 
+    /// Somebody runs the loop, on this thread.
+    fn enter(&mut self) -> Result<()> {
+        self.refuse_fork(true)?;
+        if let Some(heart) = &self.core.heart {
+            heart.is_here();
+        }
+        Ok(())
+    }
+
     fn step(&mut self, state: &mut S, may_sleep: bool) -> Result<Turn> {
+        let result = self.take_turn(state, may_sleep);
+        self.core.rest();
+        result
+    }
+
+    fn take_turn(&mut self, state: &mut S, may_sleep: bool) -> Result<Turn> {
         self.core.see_off(state); // those removed between turns
         if !self.core.flushes.is_empty() {
             self.core.run_flushes(COMPLETIONS_PER_TURN, state);
@@ -231,6 +292,7 @@ impl<S: 'static> EventLoop<S> {
     }
 
     fn wait(&mut self, may_sleep: bool) -> Result<Specials> {
+        self.core.rest();
         let sleep =
             may_sleep && !self.core.is_due() && !self.core.has_leftovers() && self.woken.is_empty();
         let base = &mut self.core.base;
@@ -313,10 +375,15 @@ impl<S: 'static> EventLoop<S> {
     /// Whether the run ends here. However it ends, a wish to stop has been fulfilled.
     fn is_over(&mut self, state: &mut S) -> Result<bool> {
         let over = self.judge(state);
-        if !matches!(over, Ok(false)) {
-            self.core.base.is_stopping = false;
+        if matches!(over, Ok(false)) {
+            return over;
         }
-        over
+        let base = &mut self.core.base;
+        base.is_stopping = false;
+        match base.failure.take() {
+            Some(failure) => Err(failure),
+            None => over,
+        }
     }
 
     fn judge(&mut self, state: &mut S) -> Result<bool> {
@@ -328,6 +395,12 @@ impl<S: 'static> EventLoop<S> {
                 core.base.phase = Phase::Running;
                 Ok(true)
             }
+            #[cfg(trine_planted)]
+            Phase::Draining { .. }
+                if crate::planted::has(crate::planted::Bug::DrainNeverForced) =>
+            {
+                Ok(false)
+            }
             Phase::Draining { until, .. } if core.base.due() >= until => self.cut_drain(state),
             _ if core.base.is_stopping => Ok(true),
             Phase::Draining { .. } => Ok(false),
@@ -336,22 +409,38 @@ impl<S: 'static> EventLoop<S> {
     }
 
     fn cut_drain(&mut self, state: &mut S) -> Result<bool> {
-        let mut unfinished = 0;
+        let mut unfinished = BTreeMap::new();
         let why = |slot: &Slot<S>| match slot.is_settled() {
             Some(true) => Removed::Drained,
             other => {
-                unfinished += 1;
+                *unfinished.entry(slot.name()).or_default() += 1;
                 other.map_or(Removed::Panicked, |_| Removed::Forced)
             }
         };
         self.core.remove_all(why, state);
         self.core.base.phase = Phase::Running;
-        if unfinished == 0 {
+        if unfinished.is_empty() {
             return Ok(true);
         }
-        let what = format!("the drain: {unfinished} sources were unfinished");
-        Err(Error::new(ErrorKind::DrainForced, "complete", what))
+        Err(Error::new(
+            ErrorKind::DrainForced,
+            "complete",
+            describe(&unfinished),
+        ))
     }
+}
+
+/// Which sources were cut, by their names, and how many.
+fn describe(unfinished: &BTreeMap<&'static str, u64>) -> String {
+    let total: u64 = unfinished.values().sum();
+    let each = unfinished.iter();
+    let each: Vec<String> = each
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    format!(
+        "the drain: {total} sources were unfinished: {}",
+        each.join(", ")
+    )
 }
 
 impl<S> fmt::Debug for EventLoop<S> {

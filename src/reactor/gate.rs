@@ -45,6 +45,13 @@ impl Gate {
         self.waiting.take()
     }
 
+    /// There may be so many from now on; nobody is sent away. The listener to resume, if one waits.
+    #[must_use]
+    pub(crate) fn set_max(&mut self, max: usize) -> Option<Token> {
+        self.max = max;
+        self.waiting.take_if(|_| self.live < max)
+    }
+
     /// Connections now.
     pub(crate) fn live(&self) -> usize {
         self.live

@@ -20,6 +20,7 @@ use super::slot::Watched;
 use super::source::Readiness;
 #[cfg(test)]
 use super::virtual_kernel::VirtualKernel;
+use super::wall_alarm::WallAlarm;
 use crate::slab::Token;
 
 #[derive(Debug)]
@@ -233,6 +234,15 @@ impl Kernel {
             }
             // A full listener waits for room, not for its socket.
             _ => false,
+        }
+    }
+
+    /// Rings when the wall clock shows `time`.
+    pub(super) fn wall_alarm(&self, time: SystemTime) -> io::Result<WallAlarm> {
+        match self {
+            #[cfg(feature = "testing")]
+            Kernel::Simulated(network) => Ok(WallAlarm::Simulated(network.wall_alarm(time))),
+            _ => WallAlarm::linux(time),
         }
     }
 

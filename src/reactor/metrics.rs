@@ -22,6 +22,9 @@ pub struct Metrics {
     /// Times that callbacks, up to 16 in a row and one alone once it was suspected, ran longer
     /// than [`SLOW_CALLBACK`].
     pub slow_callbacks: u64,
+    /// Callbacks that the watchdog has seen to run longer than its limit, since it is there; see
+    /// [`EventLoop::watch_stalls`](super::EventLoop::watch_stalls).
+    pub stalls: u64,
     /// Sources that panicked.
     pub panics: u64,
     /// 1 when a source was seen to wait with bytes unread. Debug builds only; looked for until

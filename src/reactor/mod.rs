@@ -39,6 +39,8 @@
 //! - bytes that came in time win over a deadline of the same turn;
 //! - one source's error or panic is that source's end, not the loop's;
 //! - no source, class of sources or flood of one kind of event starves the others;
+//! - a callback that keeps all others waiting is reported by name, and on demand
+//!   ([`EventLoop::watch_stalls`]) while it does;
 //! - a loop with nothing to do sleeps: no periodic wake-up, no polling;
 //! - nothing is allocated per event, and no system call is made but the wait and the sources' own.
 
@@ -56,6 +58,7 @@ mod dispatch;
 mod error;
 mod event_loop;
 mod gate;
+mod heartbeat;
 mod horizon;
 mod inbox;
 mod kernel;
@@ -63,6 +66,7 @@ mod listener;
 mod local;
 mod metrics;
 mod net;
+mod operands;
 mod phases;
 mod registry;
 mod schedule;
@@ -71,8 +75,10 @@ mod signals;
 #[cfg(feature = "testing")]
 pub(crate) mod simulated;
 mod slot;
+mod socket_file;
 mod source;
 mod sources;
+mod stall;
 mod stream;
 mod stream_host;
 mod stream_pipe;
@@ -83,7 +89,9 @@ mod timers;
 #[cfg(test)]
 mod virtual_kernel;
 mod waker;
+mod wall_alarm;
 mod watch;
+mod watchdog;
 
 pub use accept::{Accept, Input as AcceptInput};
 pub use child::ChildExit;
@@ -102,10 +110,14 @@ pub use source::{
     AsAny, Class, Completed, Event, EventSource, Next, OperationId, Readiness, Removed,
 };
 pub use sources::Sources;
+pub use stall::{Doing, Stall};
 pub use stream::{Link, StreamEnd, StreamHandler, StreamOptions, write_to};
 pub use waker::Waker;
 
-pub(crate) use clock::{monotonic_nanos, wall};
-pub(crate) use dispatch::discard;
+pub(crate) use clock::{monotonic_nanos, unix_seconds, wall};
+pub(crate) use demultiplexer::{Demultiplexer, Registrar, Watch, events, translate};
 pub(crate) use gate::Gate;
 pub(crate) use listener::{Acceptor, Listener, concerns_one_connection};
+pub(crate) use net::resolve;
+pub(crate) use socket_file::SocketFile;
+pub(crate) use waker::Remote;

@@ -11,20 +11,23 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
+use rustix::net::sockopt::{get_socket_acceptconn, get_socket_domain, get_socket_type};
 use rustix::net::{
-    RecvFlags, SendFlags, SocketAddrAny, SocketFlags, acceptfrom_with, recv, send, shutdown,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with,
+    recv, send, shutdown,
 };
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::error::{Error, Result};
 #[cfg(feature = "testing")]
 use super::simulated::SimulatedSocket;
+use super::socket_file::SocketFile;
 
 /// A connected byte stream: TCP or a Unix stream socket.
 #[derive(Debug)]
@@ -115,37 +118,6 @@ impl Stream {
         }
     }
 
-    /// Begins to connect to `address`: done, or refused, when the stream is writable; then
-    /// [`take_error`](Stream::take_error) says which.
-    pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<()> {
-        match SockRef::from(self).connect(&SockAddr::from(address)) {
-            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => Ok(()),
-            result => result,
-        }
-    }
-
-    /// A socket of the kind that reaches `address`.
-    pub(crate) fn unconnected(address: SocketAddr) -> io::Result<Stream> {
-        let socket = stream_socket(Domain::for_address(address))?;
-        Ok(Stream::from(OwnedFd::from(socket)))
-    }
-
-    /// What is wrong with the stream, for example why it could not be connected. Says it once.
-    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        SockRef::from(self).take_error()
-    }
-
-    /// Who is at the other end.
-    pub(crate) fn peer(&self) -> io::Result<Peer> {
-        let address = SockRef::from(self).peer_addr()?.as_socket();
-        Ok(address.map_or(Peer::Local, Peer::Network))
-    }
-
-    /// Whether calls that would have to wait do so: what io_uring wants, and the loop does not.
-    pub(crate) fn set_waiting(&self, waiting: bool) -> io::Result<()> {
-        SockRef::from(self).set_nonblocking(!waiting)
-    }
-
     #[cfg(feature = "testing")]
     pub(super) fn as_simulated(&self) -> Option<&SimulatedSocket> {
         self.end.as_simulated()
@@ -232,17 +204,7 @@ impl fmt::Display for Peer {
 pub struct StreamListener {
     end: End,
     /// The file of a Unix socket; removed when the listener is dropped.
-    _file: Option<SocketFile>,
-}
-
-/// The file a Unix socket made, by its path and what tells it from a successor's.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    /// Device and inode.
-    identity: (u64, u64),
-    /// The process that made it; a forked child that drops its copy removes nothing.
-    process: u32,
+    file: Option<SocketFile>,
 }
 
 /// Bytes the kernel keeps unsent for a slow peer. Little enough that each part it takes makes room
@@ -267,20 +229,47 @@ impl StreamListener {
         listener.map_err(|error| Error::io("listen on", address.to_string(), error))
     }
 
+    /// Listens on `address` with `sockets` sockets, for as many loops. The kernel gives a connection
+    /// to one of them, by a hash of its addresses (`SO_REUSEPORT`, socket(7)), whether or not its loop
+    /// has time; so each must be served, and one that is dropped takes its queue along.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind_tcp`](StreamListener::bind_tcp). An address that another program shares with
+    /// nobody but itself is in use, too.
+    pub fn bind_tcp_for(
+        sockets: usize,
+        address: impl ToSocketAddrs,
+    ) -> Result<Vec<StreamListener>> {
+        let address = resolve(address)?;
+        let listeners = StreamListener::tcp_for(sockets, address);
+        listeners.map_err(|error| Error::io("listen on", address.to_string(), error))
+    }
+
+    fn tcp_for(sockets: usize, address: SocketAddr) -> io::Result<Vec<StreamListener>> {
+        // Bound without sharing it is refused when anybody listens there; it also gets the port.
+        let first = tcp_socket(address)?;
+        first.bind(&SockAddr::from(address))?;
+        let bound = first.local_addr()?;
+        drop(first);
+        let shared = |_| {
+            let socket = tcp_socket(address)?;
+            socket.set_reuse_port(true)?;
+            StreamListener::listening(socket, &bound)
+        };
+        (0..sockets).map(shared).collect()
+    }
+
     fn tcp(address: SocketAddr) -> io::Result<StreamListener> {
-        let socket = stream_socket(Domain::for_address(address))?;
-        socket.set_reuse_address(true)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(false)?;
-        }
-        socket.set_out_of_band_inline(true)?;
-        socket.set_tcp_nodelay(true)?;
-        socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
-        socket.bind(&SockAddr::from(address))?;
+        StreamListener::listening(tcp_socket(address)?, &SockAddr::from(address))
+    }
+
+    fn listening(socket: Socket, address: &SockAddr) -> io::Result<StreamListener> {
+        socket.bind(address)?;
         socket.listen(BACKLOG)?;
         Ok(StreamListener {
             end: End::Kernel(socket.into()),
-            _file: None,
+            file: None,
         })
     }
 
@@ -306,15 +295,50 @@ impl StreamListener {
             fs::remove_file(path)?;
             socket.bind(&address)?;
         }
-        let file = Some(SocketFile {
-            path: path.to_owned(),
-            identity: identity(path)?,
-            process: std::process::id(),
-        });
+        let file = Some(SocketFile::at(path)?);
         socket.listen(BACKLOG)?;
         Ok(StreamListener {
             end: End::Kernel(socket.into()),
-            _file: file,
+            file,
+        })
+    }
+
+    /// Takes over a socket that listens already: from a service manager, or from the process before.
+    /// Accepted sockets are as those of [`bind_tcp`](StreamListener::bind_tcp). The file of a Unix
+    /// socket is left to whoever made it.
+    ///
+    /// # Errors
+    ///
+    /// When it is no socket, not a stream, does not listen, or is of another family than TCP and Unix
+    /// sockets.
+    pub fn from_descriptor(fd: impl Into<OwnedFd>) -> Result<StreamListener> {
+        let fd = fd.into();
+        let number = fd.as_raw_fd();
+        StreamListener::adopt(fd)
+            .map_err(|error| Error::io("listen on", format!("descriptor {number}"), error))
+    }
+
+    fn adopt(fd: OwnedFd) -> io::Result<StreamListener> {
+        let unfit = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        match get_socket_type(&fd) {
+            Ok(SocketType::STREAM) => {}
+            Ok(_) => return unfit("it is a socket, but not of streams"),
+            Err(Errno::NOTSOCK) => return unfit("it is no socket"),
+            Err(error) => return Err(error.into()),
+        }
+        if !get_socket_acceptconn(&fd)? {
+            return unfit("it is a socket that does not listen");
+        }
+        fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
+        ioctl_fionbio(&fd, true)?;
+        match get_socket_domain(&fd)? {
+            AddressFamily::INET | AddressFamily::INET6 => inherited(SockRef::from(&fd))?,
+            AddressFamily::UNIX => {}
+            _ => return unfit("it is neither a TCP nor a Unix socket"),
+        }
+        Ok(StreamListener {
+            end: End::Kernel(fd),
+            file: None,
         })
     }
 
@@ -344,11 +368,6 @@ impl StreamListener {
         Ok((Stream::from(fd), peer))
     }
 
-    /// As [`Stream::set_waiting`].
-    pub(crate) fn set_waiting(&self, waiting: bool) -> io::Result<()> {
-        SockRef::from(self).set_nonblocking(!waiting)
-    }
-
     /// The address it listens on: the port the kernel chose for port 0. `None` for Unix sockets.
     #[must_use]
     pub fn local_address(&self) -> Option<SocketAddr> {
@@ -359,11 +378,29 @@ impl StreamListener {
         }
     }
 
+    /// The path of a Unix socket; `None` for TCP.
+    #[must_use]
+    pub fn local_path(&self) -> Option<PathBuf> {
+        match &self.end {
+            End::Kernel(fd) => {
+                let address = SockRef::from(fd).local_addr().ok()?;
+                address.as_pathname().map(Path::to_owned)
+            }
+            #[cfg(feature = "testing")]
+            End::Simulated(_) => None,
+        }
+    }
+
+    /// The file of a Unix socket, to whoever removes it from now on.
+    pub(crate) fn take_file(&mut self) -> Option<SocketFile> {
+        self.file.take()
+    }
+
     #[cfg(feature = "testing")]
     pub(super) fn simulated(socket: SimulatedSocket) -> StreamListener {
         StreamListener {
             end: End::Simulated(socket),
-            _file: None,
+            file: None,
         }
     }
 
@@ -379,23 +416,9 @@ impl AsFd for StreamListener {
     }
 }
 
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let is_ours = identity(&self.path).is_ok_and(|found| found == self.identity);
-        if is_ours && self.process == std::process::id() {
-            let _ = fs::remove_file(&self.path); // or somebody else has just done it
-        }
-    }
-}
-
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = fs::symlink_metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
-}
-
 /// The first address that `address` stands for. Names are looked up, which blocks: set things up
 /// before the loop runs.
-pub(super) fn resolve(address: impl ToSocketAddrs) -> Result<SocketAddr> {
+pub(crate) fn resolve(address: impl ToSocketAddrs) -> Result<SocketAddr> {
     let none = || io::Error::new(io::ErrorKind::NotFound, "no address has that name");
     let resolved = address
         .to_socket_addrs()
@@ -403,7 +426,25 @@ pub(super) fn resolve(address: impl ToSocketAddrs) -> Result<SocketAddr> {
     resolved.map_err(|error| Error::io("resolve", "the address to listen on", error))
 }
 
-fn stream_socket(domain: Domain) -> io::Result<Socket> {
+/// A TCP socket with what those that it accepts inherit.
+fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = stream_socket(Domain::for_address(address))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    inherited(SockRef::from(&socket))?;
+    Ok(socket)
+}
+
+/// Sets what the accepted sockets of a TCP listener are to inherit.
+fn inherited(listening: SockRef<'_>) -> io::Result<()> {
+    listening.set_out_of_band_inline(true)?;
+    listening.set_tcp_nodelay(true)?;
+    listening.set_tcp_notsent_lowat(UNSENT_BYTES)
+}
+
+pub(super) fn stream_socket(domain: Domain) -> io::Result<Socket> {
     let socket = Socket::new(domain, Type::STREAM, None)?; // close-on-exec
     socket.set_nonblocking(true)?;
     Ok(socket)

@@ -109,6 +109,16 @@ impl<S: 'static> Core<S> {
     /// Reads the clock again: what the turn took, and whether somebody took too long.
     pub(super) fn end_turn(&mut self) {
         self.look_at_the_clock();
+        if let Some(heart) = &self.heart {
+            self.base.metrics.stalls = heart.stalls();
+        }
+    }
+
+    /// No source runs from now on: the loop waits, or nobody runs it.
+    pub(super) fn rest(&self) {
+        if let Some(heart) = &self.heart {
+            heart.rest();
+        }
     }
 
     pub(super) fn look_at_the_clock(&mut self) {

@@ -7,6 +7,8 @@ use super::base::Base;
 use super::demultiplexer::Watch;
 use super::net::{Stream, StreamListener};
 use super::signals::Signal;
+#[cfg(feature = "testing")]
+use super::simulated::SimulatedSocket;
 use super::slot::{Facts, Watched};
 use super::waker::Waker;
 use crate::slab::Token;
@@ -87,6 +89,12 @@ impl Registry<'_> {
             return self.watch_simulated(socket.number(), Watch::Reading);
         }
         self.readable_descriptor(listener)
+    }
+
+    /// [`readable_descriptor`](Registry::readable_descriptor) for what else a simulated machine has.
+    #[cfg(feature = "testing")]
+    pub(super) fn simulated(&mut self, socket: &SimulatedSocket) -> io::Result<()> {
+        self.watch_simulated(socket.number(), Watch::Reading)
     }
 
     #[cfg(feature = "testing")]

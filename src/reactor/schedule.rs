@@ -3,14 +3,11 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
-use std::time::{Duration, SystemTime};
-
-use timerfd::{ClockId, SetTimeFlags, TimerFd, TimerState};
 
 use super::context::Context;
 use super::registry::Registry;
 use super::source::{Event, EventSource, Next};
+use super::wall_alarm::WallAlarm;
 use crate::time::{Span, Tick};
 
 /// What a periodic timer does about periods that passed while the loop was busy elsewhere, or the
@@ -129,38 +126,19 @@ where
 }
 
 /// Calls `call` when the wall clock shows a time.
-///
-/// It has a timerfd of its own, on CLOCK_REALTIME and absolute: the kernel itself moves its
-/// expiry when the clock is set, forwards (at once, if the time is past now) or back.
 pub(super) struct At<F> {
-    alarm: TimerFd,
-    call: Option<F>,
-}
-
-impl<F> At<F> {
-    pub(super) fn new(time: SystemTime, call: F) -> io::Result<At<F>> {
-        let since_epoch = time
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let mut alarm = TimerFd::new_custom(ClockId::Realtime, true, true)?;
-        // Zero would disarm it; the kernel counts nanoseconds in an i64.
-        let at = since_epoch.clamp(Duration::from_nanos(1), Duration::from_secs(9_000_000_000));
-        alarm.set_state(TimerState::Oneshot(at), SetTimeFlags::Abstime);
-        Ok(At {
-            alarm,
-            call: Some(call),
-        })
-    }
+    pub(super) alarm: WallAlarm,
+    pub(super) call: Option<F>,
 }
 
 impl<S: 'static, F: FnOnce(&mut S, &mut Context<'_, S>) + 'static> EventSource<S> for At<F> {
     fn register(&mut self, registry: &mut Registry<'_>) -> io::Result<()> {
-        registry.readable_descriptor(&self.alarm.as_fd())
+        self.alarm.register(registry)
     }
 
     fn handle(&mut self, event: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {
         // Readiness may be spurious; the count of the timerfd is not.
-        if !matches!(event, Event::Ready(_)) || self.alarm.read() == 0 {
+        if !matches!(event, Event::Ready(_)) || !self.alarm.has_rung() {
             return Next::Wait;
         }
         if let Some(call) = self.call.take() {

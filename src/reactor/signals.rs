@@ -144,7 +144,10 @@ impl Arrivals {
                 flags.add_signal(signal.0)
             }
             #[cfg(feature = "testing")]
-            Arrivals::Simulated(_) => Ok(()),
+            Arrivals::Simulated(network) => {
+                network.expect_signal(signal.0);
+                Ok(())
+            }
         }
     }
 

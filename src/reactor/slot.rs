@@ -4,7 +4,7 @@ use std::fmt;
 use std::os::fd::RawFd;
 
 use super::demultiplexer::Watch;
-use super::dispatch::ask;
+use super::dispatch::{NAMELESS, ask};
 use super::source::{Class, EventSource, Readiness, Removed};
 use crate::slab::Token;
 
@@ -59,6 +59,12 @@ impl<S: 'static> Slot<S> {
             Some(source) if !self.facts.is_background => ask(|| source.is_settled()),
             _ => Some(true),
         }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        let source = self.source.as_ref();
+        let name = source.and_then(|source| ask(|| source.name()));
+        name.unwrap_or(NAMELESS)
     }
 }
 

@@ -92,9 +92,11 @@ pub trait Sources<S: 'static> {
     where
         F: FnOnce(&mut S, &mut Context<'_, S>) + 'static,
     {
-        let source = At::new(time, call);
-        let source = source.map_err(|error| Error::io("set", "a wall clock alarm", error))?;
-        Ok(self.context().insert(source)?)
+        let mut cx = self.context();
+        let alarm = cx.core.base.kernel.wall_alarm(time);
+        let alarm = alarm.map_err(|error| Error::io("set", "a wall clock alarm", error))?;
+        let call = Some(call);
+        Ok(cx.insert(At { alarm, call })?)
     }
 
     /// Calls `call` for each of `signals` that arrives.

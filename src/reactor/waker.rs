@@ -46,7 +46,7 @@ struct Target {
 
 impl Remote {
     /// `eventfd` is `None` on a virtual kernel, which never really sleeps.
-    pub(super) fn new(eventfd: Option<mio::Waker>) -> Arc<Remote> {
+    pub(crate) fn new(eventfd: Option<mio::Waker>) -> Arc<Remote> {
         Remote::calling(move || {
             if let Some(eventfd) = &eventfd {
                 // It fails only when the descriptor is gone, and then there is nobody to wake.
@@ -78,18 +78,18 @@ impl Remote {
 
     /// Whether anything waits for [`take`](Remote::take). One load; asked every turn.
     #[inline]
-    pub(super) fn is_pending(&self) -> bool {
+    pub(crate) fn is_pending(&self) -> bool {
         self.bell.has_rung()
     }
 
     /// Before the loop sleeps: whether it may. [`get_up`](Remote::get_up) is to follow in any case.
     #[must_use]
-    pub(super) fn lie_down(&self) -> bool {
+    pub(crate) fn lie_down(&self) -> bool {
         self.bell.lie_down()
     }
 
     /// The loop does not sleep any more.
-    pub(super) fn get_up(&self) {
+    pub(crate) fn get_up(&self) {
         self.bell.get_up();
     }
 
@@ -99,13 +99,21 @@ impl Remote {
     }
 
     /// Fills `tokens` with who was woken since the last call.
-    pub(super) fn take(&self, tokens: &mut VecDeque<Token>) {
+    pub(crate) fn take(&self, tokens: &mut VecDeque<Token>) {
         self.bell.hush();
         let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
         for target in woken.drain(..) {
             // Read and written at once: what a wake found in the list has announced is seen now.
             target.scheduled.swap(false, Ordering::AcqRel);
             tokens.push_back(target.token);
+        }
+    }
+
+    /// There is something to look at that is not in the list.
+    pub(crate) fn ring(&self) {
+        if self.bell.ring() {
+            self.calls.fetch_add(1, Relaxed);
+            (self.call)();
         }
     }
 
@@ -120,10 +128,7 @@ impl Remote {
         }
         woken.push(target);
         drop(woken);
-        if self.bell.ring() {
-            self.calls.fetch_add(1, Relaxed);
-            (self.call)();
-        }
+        self.ring();
     }
 }
 
@@ -137,7 +142,7 @@ pub struct Waker {
 }
 
 impl Waker {
-    pub(super) fn new(remote: Arc<Remote>, token: Token) -> Waker {
+    pub(crate) fn new(remote: Arc<Remote>, token: Token) -> Waker {
         Waker {
             target: Arc::new(Target {
                 token,

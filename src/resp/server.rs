@@ -56,7 +56,10 @@ impl RespServer {
         StreamListener::bind_unix(path).map(RespServer::over)
     }
 
-    fn over(listener: StreamListener) -> RespServer {
+    /// A server on a socket that listens already: one of a
+    /// [`HandOver`](crate::hand_over::HandOver), for example.
+    #[must_use]
+    pub fn over(listener: StreamListener) -> RespServer {
         RespServer {
             listener,
             options: RespOptions::default(),

@@ -2,9 +2,11 @@
 //! between the machine and the service. Makes no decision of its own.
 
 mod facts;
+mod record;
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::host::Host;
 use super::unit::{InHand, Unit};
@@ -33,6 +35,8 @@ pub(super) struct Driver<S, V> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counted {
     Served,
+    /// Served, and a message was under way when the drain began.
+    Finishing,
     /// Accepted only to be told that there is no room.
     Refused,
 }
@@ -85,25 +89,38 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             pools,
             date,
             metrics,
+            observer,
+            recorder,
             ..
         } = host;
+        let is_observed = observer.is_some();
         let mut turn = Turn::new(cx.now(), date.at(cx.unix_seconds()), config, pools);
+        if let Some(observer) = observer {
+            turn.journal = observer.journal(cx.token());
+        }
         let mut unit = Unit {
             service,
             state,
             metrics,
         };
+        let mut written = 0;
         let step = match event {
             Event::Ready(readiness) => {
                 self.ready = self.ready.union(readiness);
                 self.connection.poll(&mut turn)
             }
-            event => self.handle_other(event, cx.is_draining(), &mut turn),
+            event => self.handle_other(event, cx.is_draining(), &mut turn, &mut written),
         };
-        let next = self.drive(step, &mut turn, &mut unit, cx);
+        let next = self.drive(step, &mut written, &mut turn, &mut unit, cx);
+        if let Some(recorder) = recorder {
+            self.record(recorder, event, &turn, written, cx);
+        }
         self.connection.handle_blocked(turn.pools);
         if self.exchange.is_some() {
             self.let_go_if_over(&mut unit);
+        }
+        if is_observed {
+            host.report(None, cx);
         }
         next
     }
@@ -122,11 +139,11 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     fn drive(
         &mut self,
         mut step: Step,
+        written: &mut usize,
         turn: &mut Turn<'_>,
         unit: &mut Unit<'_, S, V>,
         cx: &Context<'_, S>,
     ) -> Next {
-        let mut written = 0;
         if let Step::Read = step {
             let Some(next) = self.read(turn) else {
                 return self.rest();
@@ -138,10 +155,10 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
                 step = self.answer(turn, unit, cx);
             }
             if let Step::Write = step {
-                if written >= WRITE_PER_TURN {
+                if *written >= WRITE_PER_TURN {
                     return Next::Again; // what is left waits for the others
                 }
-                let Some(next) = self.write(turn, &mut written) else {
+                let Some(next) = self.write(turn, written) else {
                     return self.rest();
                 };
                 step = next;
@@ -151,7 +168,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             {
                 return self.rest();
             }
-            match self.go_on(step, &mut written, turn, unit, cx) {
+            match self.go_on(step, written, turn, unit, cx) {
                 Ok(()) => step = Step::Request,
                 Err(next) => return next,
             }
@@ -311,14 +328,23 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     }
 
     /// Counts the end, and lets in whoever waits for room.
-    fn leave(self, cx: &mut Context<'_, S>) {
+    fn leave(mut self, cx: &mut Context<'_, S>) {
         if self.end.resets() {
             self.stream.abort_on_close();
         }
-        let listener = cx.with(self.host, |host, _| {
+        if (self.end, self.counted) == (CloseReason::DrainedIdle, Counted::Finishing) {
+            self.end = CloseReason::Drained; // it was idle when it had finished, not before
+        }
+        let listener = cx.with(self.host, |host, cx| {
+            host.report(Some(self.end), cx);
             host.metrics.count_close(self.end);
+            if let Some(recorder) = &mut host.recorder {
+                recorder.close(cx.token(), cx.nanos(), self.end);
+            }
             host.refused -= usize::from(self.counted == Counted::Refused);
-            host.gate.leave()
+            let waiting = host.gate.leave();
+            host.report_drain();
+            waiting
         });
         if let Some(listener) = listener.flatten() {
             cx.resume(listener);
@@ -344,14 +370,27 @@ impl<S: 'static, V: Service<S>> EventSource<S> for Driver<S, V> {
             .unwrap_or(Next::Close)
     }
 
-    fn removed(mut self: Box<Self>, why: Removed, _state: &mut S, cx: &mut Context<'_, S>) {
-        if !matches!(why, Removed::Closed | Removed::Panicked) {
-            let reason = cx.with(self.host, |host, _| {
-                self.connection.handle_abort(&mut host.pools)
+    fn removed(mut self: Box<Self>, why: Removed, state: &mut S, cx: &mut Context<'_, S>) {
+        let let_go = AssertUnwindSafe(|| {
+            cx.with(self.host, |host, _| {
+                if !matches!(why, Removed::Closed | Removed::Panicked) {
+                    self.end = self.connection.handle_abort(&mut host.pools);
+                }
+                let (service, metrics) = (&mut host.service, &mut host.metrics);
+                let mut unit = Unit {
+                    service,
+                    state,
+                    metrics,
+                };
+                unit.let_go(&mut self.exchange);
             });
-            self.end = reason.unwrap_or(CloseReason::Forced);
-        }
+        });
+        // Whatever the service's values do when they are dropped, the connection leaves.
+        let result = catch_unwind(let_go);
         self.leave(cx);
+        if let Err(payload) = result {
+            resume_unwind(payload);
+        }
     }
 
     /// One that only lingers has said its last word.

@@ -11,8 +11,13 @@ pub struct ServerMetrics {
     pub accepted: u64,
     /// Requests given to the service.
     pub requests: u64,
-    /// Calls of the service that panicked.
+    /// Calls of the service, of its exchanges and of [`on_served`](super::Server::on_served) that panicked,
+    /// and exchanges that did so when they were dropped.
     pub panics: u64,
+    /// Times that new settings were [taken](super::Server::on_reload).
+    pub reloads: u64,
+    /// Times that they could not be, and the old ones stayed.
+    pub reloads_failed: u64,
     closed: [u64; CloseReason::ALL.len()],
 }
 
@@ -24,6 +29,8 @@ impl ServerMetrics {
             accepted: 0,
             requests: 0,
             panics: 0,
+            reloads: 0,
+            reloads_failed: 0,
             closed,
         }
     }
@@ -53,9 +60,32 @@ impl ServerMetrics {
         all.filter(|(_, count)| *count > 0)
     }
 
+    /// What became of the connections that were there when the server drained, so far.
+    #[must_use]
+    pub fn drain(&self) -> DrainCount {
+        DrainCount {
+            finished: self.closed(CloseReason::Drained),
+            idle: self.closed(CloseReason::DrainedIdle),
+            cut: self.closed(CloseReason::Forced),
+        }
+    }
+
     /// How many connections ended. `accepted` is this and `connections` together.
     #[must_use]
     pub fn closed_total(&self) -> u64 {
         self.closed.iter().sum()
     }
+}
+
+/// What became of the connections that a drain found, or let in. Those that ended by themselves
+/// meanwhile have other [reasons](ServerMetrics::closes).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct DrainCount {
+    /// Their last request was answered, in whole.
+    pub finished: u64,
+    /// Nothing was under way.
+    pub idle: u64,
+    /// A request was not answered when the drain was forced.
+    pub cut: u64,
 }

@@ -12,40 +12,72 @@
 //! [`Server::serve`] makes a loop of its own and drains on SIGTERM and SIGINT;
 //! [`Server::attach`] puts the server on a loop that has other things to do as well.
 //!
+//! [`Server::on_served`] tells of each exchange that is over, for an access log:
+//!
+//! ```text
+//!   connection ── begins, answers, bytes taken ──> journal ── over, or cut ──> Served ──> your call
+//! ```
+//!
 //! Each connection is a source. What they share (the service, the settings, the buffers, the
 //! counters) is one value of the loop, lent to whichever runs.
 
+mod access_line;
 mod driver;
 mod host;
 mod listener;
 mod metrics;
+mod observer;
+mod recorder;
+mod reload;
+mod served;
 mod settings;
+mod timeline;
 mod unit;
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::connection::Config;
+use crate::hand_over::HandOver;
 use crate::reactor::{EventLoop, Result, Signal, Sources, StreamListener};
 use crate::service::{Service, respond};
 use crate::{Request, Response};
+#[cfg(feature = "systemd")]
+use crate::{reactor::Context, systemd::Notify};
 
 use host::Host;
+use observer::Observer;
+use recorder::Recorder;
 
+pub use access_line::{Combined, Escaped};
 pub use host::ServerHandle;
-pub use metrics::ServerMetrics;
+pub use metrics::{DrainCount, ServerMetrics};
+pub use reload::{Live, NoReload, OnReload, Reload};
+pub use served::{Ended, Served};
+pub use timeline::{Happened, Record, Timeline};
 
 /// A listening HTTP/1.1 server with its settings, not yet running.
 ///
 /// Every limit and deadline has a default that is safe on the open network; each can be changed
 /// before [`serve`](Server::serve).
+///
+/// `R` is what SIGHUP does; nobody needs to name it.
 #[derive(Debug)]
-pub struct Server {
+pub struct Server<R = NoReload> {
     listener: StreamListener,
     config: Config,
     connections_max: usize,
     drain: Duration,
+    observer: Option<Box<Observer>>,
+    hand_over: Option<HandOver>,
+    #[cfg(feature = "systemd")]
+    notifies: bool,
+    reload: R,
+    stall: Option<Duration>,
+    /// Entries for each connection; 0 without a recorder.
+    recorder: usize,
 }
 
 impl Server {
@@ -68,15 +100,45 @@ impl Server {
         StreamListener::bind_unix(path).map(Server::over)
     }
 
-    pub(crate) fn over(listener: StreamListener) -> Server {
+    /// Takes the listening socket for `address` over from the process that serves it and offers it at
+    /// `path`, or binds it when nobody is there, and offers it to a successor in turn: restart without
+    /// loss, see [`hand_over`](crate::hand_over). For several sockets, hold a [`HandOver`] yourself.
+    ///
+    /// # Errors
+    ///
+    /// As [`HandOver::at`] and [`HandOver::bind_tcp`].
+    pub fn bind_or_take_over(
+        address: impl ToSocketAddrs,
+        path: impl AsRef<Path>,
+    ) -> Result<Server> {
+        let mut hand_over = HandOver::at(path)?;
+        let server = Server::over(hand_over.bind_tcp(address)?);
+        Ok(Server {
+            hand_over: Some(hand_over),
+            ..server
+        })
+    }
+
+    /// A server on a socket that listens already: one of a [`HandOver`], for example.
+    #[must_use]
+    pub fn over(listener: StreamListener) -> Server {
         Server {
             listener,
             config: Config::default(),
             connections_max: host::default_connections_max(),
             drain: Duration::from_secs(30),
+            observer: None,
+            hand_over: None,
+            #[cfg(feature = "systemd")]
+            notifies: false,
+            reload: NoReload,
+            stall: None,
+            recorder: 0,
         }
     }
+}
 
+impl<R> Server<R> {
     /// How long a drain may take.
     #[cfg(feature = "testing")]
     pub(crate) fn grace(&self) -> Duration {
@@ -99,6 +161,7 @@ impl Server {
     pub fn serve<F>(self, function: F) -> Result<()>
     where
         F: FnMut(&Request<'_>) -> Response + 'static,
+        R: Reload<()>,
     {
         self.serve_with(respond(function), ())
     }
@@ -109,15 +172,23 @@ impl Server {
     /// # Errors
     ///
     /// As [`serve`](Server::serve).
-    pub fn serve_with<S: 'static>(self, service: impl Service<S>, mut state: S) -> Result<()> {
+    pub fn serve_with<S>(self, service: impl Service<S>, mut state: S) -> Result<()>
+    where
+        S: 'static,
+        R: Reload<S>,
+    {
         let mut event_loop = EventLoop::new()?;
-        let grace = self.drain;
+        // First of all: a signal that comes while the rest is set up drains in the first turn.
+        event_loop.drain_on_signals([Signal::TERM, Signal::INT], self.drain)?;
+        if let Some(limit) = self.stall {
+            event_loop.watch_stalls(limit, |_| {})?; // it is logged
+        }
         self.attach(&mut event_loop, service)?;
-        event_loop.drain_on_signals([Signal::TERM, Signal::INT], grace)?;
         event_loop.run(&mut state)
     }
 
-    /// Puts the server on a loop. It drains when the loop does.
+    /// Puts the server on a loop. It drains when the loop does, and reloads and hands over as it was
+    /// [asked](Server::on_reload) to.
     ///
     /// # Errors
     ///
@@ -130,16 +201,41 @@ impl Server {
     where
         S: 'static,
         V: Service<S>,
+        R: Reload<S>,
     {
-        self.check()?;
+        settings::check(&self.config, self.connections_max)?;
+        settings::check_recorder(self.recorder)?;
         let mut cx = sources.context();
-        let host = cx.share(Host::new(service, self.config, self.connections_max));
-        match cx.insert(listener::listener(self.listener, host)) {
-            Ok(_) => Ok(ServerHandle::new(host)),
-            Err(error) => {
-                drop(cx.unshare(host));
-                Err(error.into())
-            }
+        let mut host = Host::new(service, self.config, self.connections_max);
+        host.observer = self.observer;
+        host.recorder = NonZeroUsize::new(self.recorder).map(Recorder::new);
+        let host = cx.share(host);
+        let handle = ServerHandle::new(host);
+        if let Err(error) = cx.insert(listener::listener(self.listener, host)) {
+            drop(cx.unshare(host));
+            return Err(error.into());
         }
+        let reload = self.reload.into_call();
+        #[cfg(feature = "systemd")]
+        if self.notifies {
+            notify(reload.is_some(), &mut cx)?; // before those who reload
+        }
+        reload::attach(reload, handle, &mut cx)?;
+        if let Some(hand_over) = self.hand_over {
+            hand_over.attach(&mut cx, self.drain)?;
+        }
+        Ok(handle)
+    }
+}
+
+/// Tells systemd how the server is, if it wants to hear it.
+#[cfg(feature = "systemd")]
+fn notify<S: 'static>(reloads: bool, cx: &mut Context<'_, S>) -> Result<()> {
+    let Some(notify) = Notify::from_environment()? else {
+        return Ok(());
+    };
+    match reloads {
+        true => notify.reloading_on(Signal::HUP).attach(cx),
+        false => notify.attach(cx),
     }
 }

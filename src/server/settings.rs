@@ -3,14 +3,20 @@
 use std::time::Duration;
 
 use super::Server;
+use super::observer::Observer;
+use super::served::Served;
 use crate::connection::{Config, Rate};
+use crate::hand_over::HandOver;
 use crate::reactor::{Error, ErrorKind, Result};
 use crate::time::Span;
 
-impl Server {
+/// 3 MiB for each connection.
+const RECORDER_ENTRIES_MAX: usize = 65_536;
+
+impl<R> Server<R> {
     /// How long a request head may take as a whole, from accept or from its first byte (10 s).
     #[must_use]
-    pub fn head_timeout(mut self, limit: Duration) -> Server {
+    pub fn head_timeout(mut self, limit: Duration) -> Server<R> {
         self.config.deadlines.head = Span::from(limit);
         self
     }
@@ -18,14 +24,14 @@ impl Server {
     /// How long a request body may take as a whole (60 s). See also
     /// [`body_rate`](Server::body_rate).
     #[must_use]
-    pub fn body_timeout(mut self, limit: Duration) -> Server {
+    pub fn body_timeout(mut self, limit: Duration) -> Server<R> {
         self.config.deadlines.body = Span::from(limit);
         self
     }
 
     /// The least a client must send of a body: `bytes` in each `window` (2,500 in 5 s).
     #[must_use]
-    pub fn body_rate(mut self, bytes: u32, window: Duration) -> Server {
+    pub fn body_rate(mut self, bytes: u32, window: Duration) -> Server<R> {
         self.config.deadlines.body_rate = Rate {
             bytes_min: bytes,
             window: Span::from(window),
@@ -35,7 +41,7 @@ impl Server {
 
     /// How long the service may take to answer (30 s).
     #[must_use]
-    pub fn handler_timeout(mut self, limit: Duration) -> Server {
+    pub fn handler_timeout(mut self, limit: Duration) -> Server<R> {
         self.config.deadlines.handler = Span::from(limit);
         self
     }
@@ -43,7 +49,7 @@ impl Server {
     /// The least a client must take of an answer: `bytes` in each `window` (30,000 in 60 s). The
     /// kernel counts in steps of up to 64 KiB, so a short window cuts clients that are not slow.
     #[must_use]
-    pub fn write_rate(mut self, bytes: u32, window: Duration) -> Server {
+    pub fn write_rate(mut self, bytes: u32, window: Duration) -> Server<R> {
         self.config.deadlines.write_rate = Rate {
             bytes_min: bytes,
             window: Span::from(window),
@@ -53,7 +59,7 @@ impl Server {
 
     /// How long a connection may be idle between requests (75 s).
     #[must_use]
-    pub fn idle_timeout(mut self, limit: Duration) -> Server {
+    pub fn idle_timeout(mut self, limit: Duration) -> Server<R> {
         self.config.deadlines.idle = Span::from(limit);
         self
     }
@@ -62,30 +68,96 @@ impl Server {
     /// [`serve`](Server::serve) only: a loop that a server is [attached](Server::attach) to is
     /// drained by its owner.
     #[must_use]
-    pub fn drain_timeout(mut self, limit: Duration) -> Server {
+    pub fn drain_timeout(mut self, limit: Duration) -> Server<R> {
         self.drain = limit;
+        self
+    }
+
+    /// Has a thread report every callback that keeps the loop for longer than `limit`, while it does;
+    /// see [`EventLoop::watch_stalls`](crate::EventLoop::watch_stalls) (off). For
+    /// [`serve`](Server::serve) only, as the [drain timeout](Server::drain_timeout) is.
+    #[must_use]
+    pub fn watch_stalls(mut self, limit: Duration) -> Server<R> {
+        self.stall = Some(limit);
+        self
+    }
+
+    /// Keeps a record of what each connection goes through: up to `entries` transitions with the bytes
+    /// read and written, the latest when there were more; 0 for none (the default).
+    ///
+    /// The life of a connection that ends badly is logged under the target `trine::http`: at `warn`
+    /// when the server is to blame (a panic, a service too late, forced), at `info` when the client is
+    /// (refused, too slow, reset in the middle). [`ServerHandle::explain`](super::ServerHandle::explain)
+    /// gives one as a [`Timeline`](super::Timeline).
+    ///
+    /// Costs 48 bytes an entry and some 200 for each connection, idle or not, and for the last 64 that
+    /// ended. What repeats (requests on a connection kept alive, a body that drips) takes one entry, so
+    /// 16 are many.
+    #[must_use]
+    pub fn flight_recorder(mut self, entries: usize) -> Server<R> {
+        self.recorder = entries;
         self
     }
 
     /// How many connections are served at once (half of the descriptor limit). Clients beyond
     /// them get 503, or wait in the kernel's queue.
     #[must_use]
-    pub fn connections_max(mut self, connections: usize) -> Server {
+    pub fn connections_max(mut self, connections: usize) -> Server<R> {
         self.connections_max = connections;
         self
     }
 
     /// How long a request body may be, in bytes (1 MiB).
     #[must_use]
-    pub fn body_bytes_max(mut self, bytes: u64) -> Server {
+    pub fn body_bytes_max(mut self, bytes: u64) -> Server<R> {
         self.config.limits.body_bytes_max = bytes;
         self
     }
 
     /// How many requests one connection may make; the last answer says `Connection: close` (1,000).
     #[must_use]
-    pub fn requests_per_connection_max(mut self, requests: u32) -> Server {
+    pub fn requests_per_connection_max(mut self, requests: u32) -> Server<R> {
         self.config.requests_per_connection_max = requests;
+        self
+    }
+
+    /// Calls `call` for each exchange that is over: for an access log, see [`Served::combined`]. It
+    /// runs on the loop's thread, once for each in the order of a connection, and must not wait; a
+    /// panic in it is counted and harms nobody.
+    ///
+    /// Without it nothing is remembered of an exchange. With it each connection keeps a copy of the
+    /// heads, at most [`head_bytes_max`](crate::http::Limits) bytes each, whose answers are not
+    /// taken yet.
+    ///
+    /// ```no_run
+    /// use trine::{Response, Server};
+    ///
+    /// # fn main() -> trine::Result<()> {
+    /// Server::bind("127.0.0.1:8080")?
+    ///     .on_served(|served| println!("{}", served.combined()))
+    ///     .serve(|_| Response::text("hello\n"))
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on_served(mut self, call: impl FnMut(&Served<'_>) + Send + 'static) -> Server<R> {
+        self.observer = Some(Box::new(Observer::new(call)));
+        self
+    }
+
+    /// Passes the listening sockets on to a successor, when this server has been put on its loop: see
+    /// [`hand_over`](crate::hand_over). The drain that follows takes as long as any.
+    #[must_use]
+    pub fn hand_over(mut self, hand_over: HandOver) -> Server<R> {
+        self.hand_over = Some(hand_over);
+        self
+    }
+
+    /// Tells systemd when the server is ready, reloads and stops, and feeds its watchdog from the loop:
+    /// see [`systemd`](crate::systemd). No effect when systemd did not ask for it.
+    #[cfg(feature = "systemd")]
+    #[must_use]
+    pub fn notify_systemd(mut self) -> Server<R> {
+        self.notifies = true;
         self
     }
 
@@ -94,29 +166,40 @@ impl Server {
     pub fn config_mut(&mut self) -> &mut Config {
         &mut self.config
     }
+}
 
-    pub(super) fn check(&self) -> Result<()> {
-        let deadlines = &self.config.deadlines;
-        let rows = [
-            ("head_timeout", deadlines.head),
-            ("body_timeout", deadlines.body),
-            ("body_rate window", deadlines.body_rate.window),
-            ("handler_timeout", deadlines.handler),
-            ("write_rate window", deadlines.write_rate.window),
-            ("idle_timeout", deadlines.idle),
-            ("linger deadline", deadlines.linger),
-        ];
-        if let Some((name, _)) = rows.iter().find(|(_, span)| *span == Span::ZERO) {
-            let what = format!("a {name} of zero: it would cut every connection at once");
-            return Err(Error::new(ErrorKind::Invalid, "serve with", what));
-        }
-        if self.connections_max == 0 {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                "serve with",
-                "connections_max of zero",
-            ));
-        }
-        Ok(())
+/// Whether the settings make sense.
+pub(super) fn check(config: &Config, connections_max: usize) -> Result<()> {
+    let deadlines = &config.deadlines;
+    let rows = [
+        ("head_timeout", deadlines.head),
+        ("body_timeout", deadlines.body),
+        ("body_rate window", deadlines.body_rate.window),
+        ("handler_timeout", deadlines.handler),
+        ("write_rate window", deadlines.write_rate.window),
+        ("idle_timeout", deadlines.idle),
+        ("linger deadline", deadlines.linger),
+    ];
+    if let Some((name, _)) = rows.iter().find(|(_, span)| *span == Span::ZERO) {
+        let what = format!("a {name} of zero: it would cut every connection at once");
+        return Err(Error::new(ErrorKind::Invalid, "serve with", what));
     }
+    if connections_max == 0 {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            "serve with",
+            "connections_max of zero",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a record of so many entries makes sense.
+pub(super) fn check_recorder(entries: usize) -> Result<()> {
+    if entries > RECORDER_ENTRIES_MAX {
+        let what =
+            format!("a flight recorder of more than {RECORDER_ENTRIES_MAX} entries a connection");
+        return Err(Error::new(ErrorKind::Invalid, "serve with", what));
+    }
+    Ok(())
 }

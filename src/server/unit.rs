@@ -7,14 +7,43 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::metrics::ServerMetrics;
 use crate::connection::{Call, Called, Flow, Reply, Wanted};
 use crate::http::{Framing, Request};
-use crate::reactor::discard;
 use crate::service::{Exchange, Service};
+use crate::unwind::{discard, message};
 
 /// How many characters of a path are logged.
 const LOGGED_MAX: usize = 256;
 
 /// An exchange under way. Behind one pointer, as few connections have one.
-pub(super) struct InHand<S>(Box<dyn Exchange<S>>);
+pub(super) struct InHand<S> {
+    exchange: Box<dyn Exchange<S>>,
+    /// For reports.
+    request: RequestLine,
+}
+
+/// Which request it was that somebody panicked about.
+struct RequestLine {
+    method: Box<str>,
+    path: Box<str>,
+}
+
+impl RequestLine {
+    fn of(request: &Request<'_>) -> RequestLine {
+        let path: String = request.path().chars().take(LOGGED_MAX).collect();
+        RequestLine {
+            method: request.method_name().into(),
+            path: path.into(),
+        }
+    }
+}
+
+impl<S> InHand<S> {
+    fn new(exchange: Box<dyn Exchange<S>>, head: &Request<'_>) -> Box<InHand<S>> {
+        Box::new(InHand {
+            exchange,
+            request: RequestLine::of(head),
+        })
+    }
+}
 
 /// What a request is answered with.
 pub(super) struct Unit<'a, S, V> {
@@ -41,13 +70,13 @@ impl<S: 'static, V: Service<S>> Unit<'_, S, V> {
             if request.head().framing() == Framing::None
                 && let Some(exchange) = self.service.open(request, self.state)
             {
-                *in_hand = Some(Box::new(InHand(exchange)));
+                *in_hand = Some(InHand::new(exchange, request));
                 return Called::Opened;
             }
             Called::Answered(self.service.call(request, reply, self.state))
         }));
         called.unwrap_or_else(|payload| {
-            self.panicked(request, payload);
+            self.panicked("service panicked", &RequestLine::of(request), payload);
             Called::Panicked
         })
     }
@@ -65,11 +94,12 @@ impl<S: 'static, V: Service<S>> Unit<'_, S, V> {
             Ok(None) => Wanted::Whole,
             Ok(Some(exchange)) => {
                 self.metrics.requests += 1;
-                *in_hand = Some(Box::new(InHand(exchange)));
+                *in_hand = Some(InHand::new(exchange, head));
                 Wanted::InPieces
             }
             Err(payload) => {
-                self.panicked(head, payload);
+                self.metrics.requests += 1;
+                self.panicked("service panicked", &RequestLine::of(head), payload);
                 Wanted::Panicked
             }
         }
@@ -78,11 +108,12 @@ impl<S: 'static, V: Service<S>> Unit<'_, S, V> {
     /// Drops an exchange that is over.
     #[cold]
     pub(super) fn let_go(&mut self, in_hand: &mut Option<Box<InHand<S>>>) {
-        let over = in_hand.take();
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(over))) {
-            self.metrics.panics += 1;
-            tracing::error!(target: "trine::http", "exchange panicked while it was dropped");
-            discard(payload);
+        let Some(over) = in_hand.take() else {
+            return;
+        };
+        let InHand { exchange, request } = *over;
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(exchange))) {
+            self.panicked("exchange panicked while it was dropped", &request, payload);
         }
     }
 
@@ -94,7 +125,7 @@ impl<S: 'static, V: Service<S>> Unit<'_, S, V> {
         call: Call<'_>,
         flow: &mut Flow<'_>,
     ) -> Option<usize> {
-        let InHand(exchange) = in_hand.as_deref_mut()?;
+        let InHand { exchange, request } = in_hand.as_deref_mut()?;
         let mut done = || match call {
             Call::Piece(piece) => exchange.piece(piece, flow, self.state),
             Call::End(trailers) => {
@@ -109,19 +140,23 @@ impl<S: 'static, V: Service<S>> Unit<'_, S, V> {
         match catch_unwind(AssertUnwindSafe(&mut done)) {
             Ok(taken) => Some(taken),
             Err(payload) => {
-                self.metrics.panics += 1;
-                tracing::error!(target: "trine::http", "exchange panicked");
-                discard(payload);
+                self.panicked("exchange panicked", request, payload);
                 None
             }
         }
     }
 
     #[cold]
-    fn panicked(&mut self, request: &Request<'_>, payload: Box<dyn Any + Send>) {
+    fn panicked(
+        &mut self,
+        what: &'static str,
+        request: &RequestLine,
+        payload: Box<dyn Any + Send>,
+    ) {
         self.metrics.panics += 1;
-        let path: String = request.path().chars().take(LOGGED_MAX).collect();
-        tracing::error!(target: "trine::http", method = request.method_name(), path, "service panicked");
+        let RequestLine { method, path } = request;
+        let message = message(&*payload);
+        tracing::error!(target: "trine::http", method = &**method, path = &**path, message, "{what}");
         discard(payload);
     }
 }

@@ -22,9 +22,9 @@ use super::pending::Mark;
 use super::place::Completion;
 use super::store::{Outcomes, Session};
 use super::unit::Opened;
-use crate::concurrency::{Bounds, Popped, RequestQueue};
-use crate::reactor::discard;
+use crate::concurrency::{Bounds, Popped, RequestQueue, Step, Steps};
 use crate::time::{Span, Tick};
+use crate::unwind::{discard, dropped};
 
 /// How often a writer looks for work that has to be done some time.
 const MAINTENANCE: Span = Span::from_secs(1);
@@ -32,6 +32,10 @@ const MAINTENANCE: Span = Span::from_secs(1);
 const MAINTENANCE_BUDGET: Span = Span::from_millis(10);
 /// Pauses between attempts to reopen.
 const PAUSES: (Span, Span) = (Span::from_millis(100), Span::from_secs(10));
+
+/// How often a write looks for the end of a read before it sleeps between two looks.
+const LOOKS: u32 = 64;
+const NAP: Duration = Duration::from_micros(50);
 
 const PANICKED: Fault = Fault::Unknown("the store panicked");
 const SILENT: Fault = Fault::Unknown("the store did not say");
@@ -100,12 +104,25 @@ impl State {
     }
 }
 
+/// What a thread has in hand.
+enum Work {
+    Nothing,
+    /// Taken from the queue; a write among them may have to wait for reads that came before it.
+    Taken {
+        jobs: Vec<Job>,
+        looks: u32,
+    },
+    /// What came of them is known, and nobody is told yet.
+    Known(Vec<(End, Outcome)>),
+}
+
 /// The thread's own.
 pub(super) struct LaneThread {
     opened: Arc<Opened>,
     lane: Lane,
     role: Role,
     state: State,
+    work: Work,
     maintained: Tick,
 }
 
@@ -117,44 +134,62 @@ impl LaneThread {
             lane,
             role,
             state: State::suspect(None),
+            work: Work::Nothing,
         }
     }
 
-    /// Until the queue is closed and empty.
-    pub fn run(mut self) {
-        let (mut jobs, mut patience) = (Vec::new(), Duration::ZERO);
-        loop {
-            let popped = self
-                .lane
-                .queue
-                .pop_batch(self.opened.options.batch, patience, &mut jobs);
-            match popped {
-                Popped::Closed => return,
-                Popped::Items => self.serve(&mut jobs),
-                Popped::Nothing => {}
-            }
-            patience = self.do_the_rest();
+    /// Takes what is queued, if something comes in time.
+    fn take(&mut self, patience: Duration) -> Step {
+        let (mut jobs, batch) = (Vec::new(), self.opened.options.batch);
+        match self.lane.queue.pop_batch(batch, patience, &mut jobs) {
+            Popped::Closed => return Step::Ended,
+            Popped::Items => self.sift(&mut jobs),
+            Popped::Nothing => {}
         }
-    }
-
-    /// Gives every job its end.
-    fn serve(&mut self, jobs: &mut Vec<Job>) {
-        self.sift(jobs);
         if jobs.is_empty() {
-            return;
+            return Step::Idle(self.do_the_rest());
         }
+        self.work = Work::Taken { jobs, looks: 0 };
+        Step::Goes
+    }
+
+    /// Has what was taken done, unless a write has to wait for readers.
+    fn attempt_all(&mut self, jobs: Vec<Job>, looks: u32) -> Step {
+        let marks = jobs.iter().map(|job| job.end.mark);
+        if !self.opened.pending.are_read(marks) {
+            let looks = looks + 1;
+            self.work = Work::Taken { jobs, looks };
+            return Step::Pauses(if looks < LOOKS { Duration::ZERO } else { NAP });
+        }
+        let jobs = jobs.into_iter();
         let (requests, ends): (Vec<Request>, Vec<End>) =
-            jobs.drain(..).map(|job| (job.request, job.end)).unzip();
-        let pending = &self.opened.pending;
-        pending.wait_for_readers(ends.iter().map(|end| end.mark));
+            jobs.map(|job| (job.request, job.end)).unzip();
         let mut places = vec![None; requests.len()];
         add(&self.opened.counters.running, requests.len());
         self.attempt(&requests, &mut places);
-        subtract(&self.opened.counters.running, requests.len());
-        add(&self.opened.counters.done, requests.len());
-        for (end, outcome) in ends.into_iter().zip(places) {
-            self.complete(end, outcome.unwrap_or(Err(SILENT)));
+        requests.into_iter().for_each(let_go);
+        let outcomes = places.into_iter().map(|place| place.unwrap_or(Err(SILENT)));
+        self.work = Work::Known(ends.into_iter().zip(outcomes).collect());
+        Step::Goes
+    }
+
+    /// Tells everybody.
+    fn complete_all(&mut self, known: Vec<(End, Outcome)>) -> Step {
+        subtract(&self.opened.counters.running, known.len());
+        add(&self.opened.counters.done, known.len());
+        #[cfg(trine_planted)]
+        let known = match crate::planted::has(crate::planted::Bug::OutcomeOfAnother) {
+            true => {
+                let (ends, mut outcomes): (Vec<End>, Vec<Outcome>) = known.into_iter().unzip();
+                outcomes.rotate_left(1);
+                ends.into_iter().zip(outcomes).collect()
+            }
+            false => known,
+        };
+        for (end, outcome) in known {
+            self.complete(end, outcome);
         }
+        Step::Idle(self.do_the_rest())
     }
 
     /// Ends the jobs that nobody waits for, and those that it is too late for.
@@ -163,15 +198,18 @@ impl LaneThread {
         let is_late = |job: &Job| job.request.deadline < now;
         let is_over = |job: &mut Job| is_late(job) || job.end.is_cancelled();
         for job in jobs.extract_if(.., is_over) {
-            match is_late(&job) {
+            let is_late = is_late(&job);
+            let Job { request, end } = job;
+            let_go(request);
+            match is_late {
                 true => {
                     count(&self.opened.counters.late);
-                    self.complete(job.end, Err(Fault::LATE));
+                    self.complete(end, Err(Fault::LATE));
                 }
                 false => {
                     count(&self.opened.counters.cancelled);
-                    self.opened.pending.leave(job.end.mark);
-                    guarded(|| drop(job.end.completion));
+                    self.opened.pending.leave(end.mark);
+                    guarded(|| drop(end.completion));
                 }
             }
         }
@@ -336,10 +374,34 @@ impl LaneThread {
     }
 }
 
+impl Steps for LaneThread {
+    /// Until the queue is closed and empty.
+    fn step(&mut self, patience: Duration) -> Step {
+        match std::mem::replace(&mut self.work, Work::Nothing) {
+            Work::Nothing => self.take(patience),
+            Work::Taken { jobs, looks } => self.attempt_all(jobs, looks),
+            Work::Known(known) => self.complete_all(known),
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    fn is_ready(&self) -> bool {
+        self.lane.queue.is_ready()
+    }
+}
+
 impl End {
     /// One that cannot say is waited for.
     fn is_cancelled(&self) -> bool {
         guarded(|| self.completion.is_cancelled()).unwrap_or(false)
+    }
+}
+
+/// Drops a request that is done with. Its bytes may be in memory of the caller's own, which has its own
+/// way of being dropped; a panic of that must not end the thread either.
+fn let_go(request: Request) {
+    if !dropped(request) {
+        tracing::error!(target: "trine::storage", "request panicked as it was dropped");
     }
 }
 

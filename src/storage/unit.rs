@@ -12,7 +12,6 @@ use std::fmt;
 use std::io;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::clock::{Clock, SystemClock};
@@ -24,7 +23,7 @@ use super::operation::{Operation, Request};
 use super::pending::{Mark, Pending};
 use super::place::{Place, Submission};
 use super::store::{Capabilities, Outcomes, Store};
-use crate::concurrency::{Bounds, QueueError, RequestQueue};
+use crate::concurrency::{Bounds, QueueError, RequestQueue, Started, Threads};
 use crate::reactor::{self, Sources};
 use crate::thread::start_thread;
 use crate::time::Span;
@@ -82,7 +81,7 @@ struct Shared {
     progress: Box<dyn Fn() -> u32 + Send + Sync>,
     /// Why it was not opened, or that it was closed.
     closed: OnceLock<String>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<Started>>,
 }
 
 impl StorageUnit {
@@ -93,8 +92,16 @@ impl StorageUnit {
     ///
     /// When a thread cannot be started.
     pub fn start(store: Box<dyn Store>, options: UnitOptions) -> io::Result<StorageUnit> {
+        StorageUnit::start_on(&Threads::Real, store, options)
+    }
+
+    pub(crate) fn start_on(
+        threads: &Threads,
+        store: Box<dyn Store>,
+        options: UnitOptions,
+    ) -> io::Result<StorageUnit> {
         let unit = StorageUnit::opening(Box::new(|| 0));
-        unit.shared.begin(store, options)?;
+        unit.shared.begin(store, options, threads)?;
         Ok(unit)
     }
 
@@ -119,7 +126,7 @@ impl StorageUnit {
                 return opened.map_or((), close_unused); // nobody wants it any more
             };
             let begun = opened.and_then(|store| {
-                let begun = shared.begin(store, options);
+                let begun = shared.begin(store, options, &Threads::Real);
                 begun.map_err(|error| format!("start the threads of the store: {error}"))
             });
             if let Err(why) = begun {
@@ -286,19 +293,24 @@ impl Opened {
 }
 
 impl Shared {
-    fn begin(&self, store: Box<dyn Store>, options: UnitOptions) -> io::Result<()> {
+    fn begin(
+        &self,
+        store: Box<dyn Store>,
+        options: UnitOptions,
+        threads: &Threads,
+    ) -> io::Result<()> {
         let capabilities = store.capabilities();
-        let threads = match store.in_place() {
+        let counts = match store.in_place() {
             Some(_) => (0, 0),
             None => (capabilities.lanes.max(1), capabilities.readers),
         };
-        let lanes: Vec<Lane> = (0..threads.0).map(|_| Lane::new(options.queue)).collect();
+        let lanes: Vec<Lane> = (0..counts.0).map(|_| Lane::new(options.queue)).collect();
         let reads = Lane::new(options.queue);
-        let readers = (0..threads.1).map(|_| reads.beside()).collect();
+        let readers = (0..counts.1).map(|_| reads.beside()).collect();
         let opened = Arc::new(Opened {
             store,
             capabilities,
-            pending: Pending::new(),
+            pending: Pending::new(threads),
             counters: Counters::default(),
             lanes,
             readers,
@@ -314,11 +326,11 @@ impl Shared {
         for (number, lane) in (0..).zip(&opened.lanes) {
             let role = Role::Writer { lane: number };
             let name = format!("store-lane-{number}");
-            started.push(start_lane(name, &opened, lane, role)?);
+            started.push(start_lane(threads, name, &opened, lane, role)?);
         }
         for (number, lane) in (0..).zip(&opened.readers) {
             let name = format!("store-read-{number}");
-            started.push(start_lane(name, &opened, lane, Role::Reader)?);
+            started.push(start_lane(threads, name, &opened, lane, Role::Reader)?);
         }
         let _ = self.opened.set(opened); // it was empty: opened once
         Ok(())
@@ -335,7 +347,7 @@ impl Shared {
     }
 
     /// Lets nothing in any more. Gives the threads, which end when they have done what is queued.
-    fn stop(&self) -> Vec<JoinHandle<()>> {
+    fn stop(&self) -> Vec<Started> {
         let mut threads = self.lock();
         let _ = self.closed.set("it was closed".to_owned()); // the first reason counts
         if let Some(opened) = self.opened.get() {
@@ -350,19 +362,20 @@ impl Shared {
     }
 
     /// Held while the threads are started: a unit is stopped before that or after it.
-    fn lock(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Started>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn start_lane(
+    threads: &Threads,
     name: String,
     opened: &Arc<Opened>,
     lane: &Lane,
     role: Role,
-) -> io::Result<JoinHandle<()>> {
+) -> io::Result<Started> {
     let thread = LaneThread::new(Arc::clone(opened), lane.clone(), role);
-    let started = start_thread(name, move || thread.run());
+    let started = threads.start(name, move || thread);
     started.inspect_err(|_| close(opened)) // those that have begun end
 }
 
@@ -386,9 +399,9 @@ fn not_closed(fault: Fault) {
     tracing::error!(target: "trine::storage", %fault, "store not closed");
 }
 
-fn join(threads: Vec<JoinHandle<()>>) {
+fn join(threads: Vec<Started>) {
     for thread in threads {
-        let _ = thread.join(); // it catches panics
+        thread.join(); // it catches panics
     }
 }
 
@@ -397,8 +410,7 @@ impl Drop for Shared {
     /// nor for a thread that waits for it: so another one does.
     fn drop(&mut self) {
         let (threads, opened) = (self.stop(), self.opened.take());
-        let own = thread::current().id();
-        let is_own = threads.iter().any(|it| it.thread().id() == own);
+        let is_own = threads.iter().any(Started::is_current);
         let end = move || {
             join(threads);
             close_last(opened).unwrap_or_else(not_closed);

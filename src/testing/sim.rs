@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::{Dice, Faults};
+use crate::concurrency::Crew;
 use crate::reactor::simulated::Network;
 use crate::reactor::{EventLoop, Result, Signal, Sources, StreamListener, Turn};
 use crate::server::{Server, ServerHandle};
@@ -29,6 +30,7 @@ pub struct Sim<S = ()> {
 /// What a [`Sim`] shares with its clients, which run it when they wait for an answer.
 pub(super) struct Inside<S> {
     network: Network,
+    crew: Crew,
     running: RefCell<Running<S>>,
 }
 
@@ -63,6 +65,7 @@ impl<S: 'static> Sim<S> {
         let (network, event_loop) = made.expect("a simulation takes one descriptor");
         Sim {
             inside: Rc::new(Inside {
+                crew: Crew::new(network.clone(), Dice::new(seed ^ 0xc4e3)),
                 network: network.clone(),
                 running: RefCell::new(Running {
                     event_loop,
@@ -119,6 +122,14 @@ impl<S: 'static> Sim<S> {
         (address, attached.expect("the settings make sense"))
     }
 
+    pub(super) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    pub(super) fn crew(&self) -> &Crew {
+        &self.inside.crew
+    }
+
     /// A listener with an address of its own, for streams of another protocol; see
     /// [`Sources::streams`].
     #[must_use]
@@ -162,7 +173,8 @@ impl<S: 'static> Sim<S> {
         self.inside.run(Duration::ZERO);
     }
 
-    /// One turn of the loop, which takes what is ready; no time passes.
+    /// One step of each thread whose time has come, and one turn of the loop, which takes what is ready;
+    /// no time passes.
     ///
     /// # Panics
     ///
@@ -236,8 +248,7 @@ impl<S: 'static> Inside<S> {
             let before = self.network.elapsed();
             self.network.allow(until.saturating_sub(before));
             if !self.turn(true) {
-                self.network.pass(until);
-                return;
+                return self.run_threads(until);
             }
             if self.network.has_rested() {
                 return; // as far as was allowed, with nothing left to do
@@ -250,8 +261,20 @@ impl<S: 'static> Inside<S> {
         }
     }
 
-    /// One turn. Whether there will be another.
+    /// Lets threads go on, with no loop to see the clock, until it shows `until`.
+    fn run_threads(&self, until: Duration) {
+        for _ in 0..TURNS_MAX {
+            self.crew.run();
+            if self.network.pass(until) {
+                return;
+            }
+        }
+        panic!("the threads do not come to rest");
+    }
+
+    /// One step of each thread, and one turn. Whether there will be another.
     fn turn(&self, may_sleep: bool) -> bool {
+        self.crew.run();
         let Running {
             event_loop,
             state,

@@ -6,6 +6,8 @@ use std::time::Duration;
 use trine::http::Method;
 use trine::testing::{Answer, Client, Dice, Sim};
 
+use super::outside::is_dated;
+use super::run::SOON;
 use super::service::{Asked, Kind, Model};
 
 /// How a client behaves.
@@ -47,6 +49,8 @@ pub struct Peer {
     /// It got a refusal or a last answer, after which nothing may come.
     pub was_refused: bool,
     pub has_left: bool,
+    /// The number of its last request, which was sent just now.
+    farewell: Option<u32>,
     /// How many requests a connection may make.
     cap: usize,
 }
@@ -73,6 +77,7 @@ impl Peer {
             drain_owes: None,
             was_refused: false,
             has_left: false,
+            farewell: None,
             cap,
         }
     }
@@ -176,6 +181,9 @@ impl Peer {
             assert!(!self.was_refused, "behind a refusal came {answer:?}");
             let front = self.asked.front();
             if front.is_some_and(|asked| asked.is_answered_by(&answer)) {
+                if front.map(|asked| asked.number) == self.farewell {
+                    assert!(is_dated(&answer, sim, SOON), "{answer:?} is not of today");
+                }
                 self.answered += 1;
                 self.was_refused = self.is_told_the_end(&answer);
                 self.asked.pop_front();
@@ -183,6 +191,10 @@ impl Peer {
                 continue;
             }
             self.was_refused = true;
+            if answer.status() == 500 {
+                let is_right = front.is_some_and(|front| front.is_given_up_by(&answer));
+                assert!(is_right, "{answer:?} to {front:?}");
+            }
             self.judge_refusal(answer.status(), front.copied());
         }
         self.judge(sim);
@@ -205,7 +217,7 @@ impl Peer {
     fn judge_refusal(&self, status: u16, front: Option<Asked>) {
         let is_allowed = match status {
             503 => self.answered == 0,
-            500 => front.map(|front| front.kind) == Some(Kind::Abandoned),
+            500 => front.is_some_and(Asked::is_answered_500),
             408 => matches!(self.manner, Manner::Drips | Manner::Leaves) || self.is_excused,
             400 | 501 | 505 => {
                 self.manner == Manner::Drips
@@ -252,8 +264,9 @@ impl Peer {
         }
         if !ends.is_open && !self.asked.is_empty() {
             let left = self.asked.front();
+            let is_broken_off = left.is_some_and(|left| left.kind == Kind::PiecesBreak);
             assert!(
-                self.was_idle(),
+                is_broken_off || self.was_idle(),
                 "closed after {} answers, with {left:?} unanswered: {ends:?}",
                 self.answered
             );
@@ -291,6 +304,7 @@ impl Peer {
         let is_at_rest = self.pieces.is_empty() && self.asked.is_empty();
         if is_at_rest && self.manner == Manner::Good && ends.is_open && !self.has_left {
             let kind = Kind::Text;
+            self.farewell = Some(number);
             self.asked.push_back(Asked { number, kind });
             self.client.send(Asked { number, kind }.octets());
         }

@@ -1,12 +1,13 @@
 //! One run of a seed: a safety phase with faults, in which nothing wrong may happen, and a liveness
 //! phase without, in which everything must end.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use trine::server::{ServerHandle, ServerMetrics};
 use trine::testing::{Client, Dice, Faults, Sim};
 use trine::{Response, Signal};
 
+use super::outside;
 use super::peer::{Manner, Peer};
 use super::service::{Kind, Model, Scripted};
 
@@ -18,23 +19,31 @@ const PEERS_MAX: usize = 12;
 /// How long a promise is kept waiting at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a drain may take.
+const GRACE: Duration = Duration::from_secs(30);
+const TICK: Duration = Duration::from_millis(1);
+
 /// The time within which a client that has said its end is done with.
-const SOON: Duration = Duration::from_secs(5);
+pub const SOON: Duration = Duration::from_secs(5);
 
 pub struct Run {
-    sim: Sim<Model>,
+    pub sim: Sim<Model>,
     address: std::net::SocketAddr,
     handle: ServerHandle<Model, Scripted>,
-    dice: Dice,
-    faults: Faults,
+    pub dice: Dice,
+    pub faults: Faults,
     peers: Vec<Peer>,
     numbers: u32,
-    drains: bool,
+    pub drains: bool,
     /// Clients that only take up room.
     crowd: Vec<Client<Model>>,
     /// When the loop was told to end, the first time and the second.
     told_at: [Option<Duration>; 2],
     cap: usize,
+    /// When the alarm on the wall clock is to ring.
+    pub alarm: SystemTime,
+    /// Sources of the loop without any connection.
+    sources: usize,
 }
 
 impl Run {
@@ -46,9 +55,11 @@ impl Run {
         let (address, handle) = sim.attach(server, Scripted);
         let drained = sim.with(|events, _| {
             use trine::Sources;
-            events.drain_on_signals([Signal::TERM], Duration::from_secs(30))
+            events.drain_on_signals([Signal::TERM], GRACE)
         });
         drained.unwrap();
+        let alarm = outside::listen(&mut sim);
+        let sources = sim.with(|events, _| events.len());
         let faults = match seed % 8 {
             0 => Faults::none(),
             1 => Faults::hostile(),
@@ -68,6 +79,8 @@ impl Run {
             crowd: Vec::new(),
             told_at: [None; 2],
             cap,
+            alarm,
+            sources,
         }
     }
 
@@ -77,17 +90,17 @@ impl Run {
             0 => self.dice.below(steps),
             _ => steps,
         };
-        let force_at = drain_at + self.dice.up_to(300);
-        let force_at = if self.dice.below(2) == 0 {
-            force_at
-        } else {
-            steps
+        let forced_after = match self.dice.below(2) {
+            0 => self.dice.up_to(300),
+            _ => steps,
         };
+        let mut force_at = steps;
         for step in 0..steps {
-            if step == drain_at {
+            if step >= drain_at && !self.drains && self.is_worth_draining(step - drain_at) {
                 self.drain();
+                force_at = step + forced_after;
             }
-            if step == force_at && self.drains {
+            if step == force_at {
                 self.force();
             }
             self.act();
@@ -120,6 +133,7 @@ impl Run {
             }
             _ if self.dice.below(3) == 0 => self.pass(Duration::from_secs(80)),
             _ if self.dice.below(3) == 0 => self.crowd(),
+            _ if self.dice.below(2) == 0 => self.storm(),
             _ => {}
         }
     }
@@ -225,6 +239,11 @@ impl Run {
         }
     }
 
+    /// More is to be seen of a drain when somebody waits for an answer.
+    fn is_worth_draining(&mut self, after: usize) -> bool {
+        after >= 100 || self.sim.with(|_, model| !model.promises.is_empty())
+    }
+
     /// The loop is told to drain when all that was sent has arrived: who waits for an answer that
     /// the service has in hand is owed that one.
     fn drain(&mut self) {
@@ -265,14 +284,28 @@ impl Run {
     fn judge_outcome(&self) {
         let (now, [told, forced]) = (self.sim.elapsed(), self.told_at);
         match (self.sim.outcome(), told) {
-            (None, _) => {}
+            (None, None) => {}
+            (None, Some(told)) => {
+                let lasts = now.saturating_sub(told);
+                let most = GRACE + TICK + self.jumps();
+                assert!(lasts <= most, "the drain goes on after {lasts:?}");
+                let is_forced = forced.is_some_and(|forced| now > forced + self.jumps());
+                assert!(!is_forced, "the drain was forced, and goes on");
+            }
             (Some(_), None) => panic!("the loop has ended, and nobody told it to"),
             (Some(Ok(())), Some(_)) => {}
             (Some(Err(error)), Some(told)) => {
-                let is_late = now.saturating_sub(told) >= Duration::from_secs(30);
+                let is_late = now.saturating_sub(told) >= GRACE;
                 assert!(is_late || forced.is_some(), "{error}");
             }
         }
+    }
+
+    /// Each panic of the service was caught and counted, whoever it was that caught it.
+    fn judge_panics(&mut self) {
+        let caught = self.metrics().panics + self.sim.with(|events, _| events.metrics().panics);
+        let made = self.sim.with(|_, model| model.panics.get());
+        assert_eq!(caught, made, "panics caught, and made");
     }
 
     fn metrics(&mut self) -> ServerMetrics {
@@ -300,6 +333,12 @@ impl Run {
             served <= CONNECTIONS_MAX,
             "{served} clients are served at once"
         );
+        self.judge_alarm();
+        let sources = self.sim.with(|events, _| events.len());
+        assert!(
+            sources <= self.sources + metrics.connections,
+            "{sources} sources"
+        );
         let (sim, index) = (&self.sim, self.dice.below(self.peers.len().max(1)));
         if let Some(peer) = self.peers.get_mut(index) {
             peer.look(sim);
@@ -320,12 +359,16 @@ impl Run {
     /// Whether somebody who had 10 s for his first words was cut on time: to the tick, but for what
     /// the clock jumps over within a turn, from whose beginning deadlines count.
     fn is_on_time(&self, lived: Duration) -> bool {
-        let jumps = match self.faults.stalls > 0.0 {
+        let (least, jumps) = (Duration::from_secs(10), self.jumps());
+        lived + jumps >= least && lived <= least + jumps + TICK
+    }
+
+    /// What the clock may jump over within a turn.
+    fn jumps(&self) -> Duration {
+        match self.faults.stalls > 0.0 {
             true => self.faults.stall_max * 4,
             false => Duration::ZERO,
-        };
-        let (least, tick) = (Duration::from_secs(10), Duration::from_millis(1));
-        lived + jumps >= least && lived <= least + jumps + tick
+        }
     }
 
     /// The liveness phase; the trace of the run.
@@ -342,6 +385,9 @@ impl Run {
         }
         for peer in &mut self.peers {
             peer.judge_at_the_end(&self.sim);
+        }
+        self.set_the_clock();
+        for peer in &mut self.peers {
             self.numbers += 1;
             peer.say_farewell(self.numbers);
         }
@@ -360,12 +406,19 @@ impl Run {
         let metrics = self.metrics();
         assert_eq!(metrics.accepted, metrics.closed_total());
         if !self.drains {
+            let sources = self.sim.with(|events, _| events.len());
+            assert_eq!(
+                sources + 1,
+                self.sources,
+                "all but the alarm, which has rung"
+            );
             self.told_at[0] = Some(self.sim.elapsed());
             self.sim.signal(Signal::TERM);
         }
         self.sim.advance(Duration::from_secs(29));
         self.judge_outcome();
         assert!(self.sim.outcome().is_some(), "the drain never ends");
+        self.judge_panics();
         self.sim.trace()
     }
 }

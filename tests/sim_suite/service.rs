@@ -1,5 +1,11 @@
 //! The service under test, and what it must answer: small enough to be right by looking at it.
 
+use std::any::Any;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::panic::panic_any;
+use std::rc::Rc;
+
 use trine::http::{Framing, Request, Response, Trailers};
 use trine::service::{Answered, Deferred, Exchange, Flow, Reply, Service};
 use trine::testing::{Answer, Dice};
@@ -9,6 +15,33 @@ use trine::time::Span;
 #[derive(Default)]
 pub struct Model {
     pub promises: Vec<(Deferred, u32)>,
+    /// How often the service has panicked.
+    pub panics: Rc<Cell<u64>>,
+    /// Signals that came, by number.
+    pub signals: BTreeMap<i32, u64>,
+    /// Whether the alarm on the wall clock has rung.
+    pub has_rung: bool,
+}
+
+impl Model {
+    fn panic(&self, payload: impl Any + Send) -> ! {
+        self.panics.set(self.panics.get() + 1);
+        panic_any(payload)
+    }
+}
+
+/// What a service says when it panics on purpose; such panics are not printed.
+pub const MEANT: &str = "meant";
+
+/// A payload that panics again when it is dropped.
+pub struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic_any(MEANT);
+        }
+    }
 }
 
 /// What a request asks for.
@@ -30,6 +63,14 @@ pub enum Kind {
     Echo(usize),
     EchoChunked(usize),
     EchoInPieces(usize),
+    /// The service panics; so it does after it has answered; or its payload does when it is dropped.
+    Panic,
+    PanicLate,
+    PanicTwice,
+    /// An exchange panics before it has answered; when it has begun to; or when it is dropped.
+    PiecesPanic,
+    PiecesBreak,
+    PiecesPanicDropped,
 }
 
 /// A request, and by its number the answer to it.
@@ -50,7 +91,15 @@ impl Asked {
             40 => Kind::Last,
             41 => Kind::Abandoned,
             42 => Kind::EchoInPieces(dice.up_to(200_000)),
-            0..14 | 43.. => Kind::Text,
+            43 => [
+                Kind::Panic,
+                Kind::PanicLate,
+                Kind::PanicTwice,
+                Kind::PiecesPanic,
+                Kind::PiecesBreak,
+                Kind::PiecesPanicDropped,
+            ][dice.below(6)],
+            0..14 | 44.. => Kind::Text,
             14..16 => Kind::Head,
             16..20 => Kind::Bytes(dice.below(3_000)),
             20 => Kind::Bytes(dice.below(150_000)),
@@ -76,6 +125,12 @@ impl Asked {
             Kind::Held(delay) => ("GET", format!("/h/{number}/{delay}"), None),
             Kind::Echo(len) | Kind::EchoChunked(len) => ("POST", format!("/e/{number}"), Some(len)),
             Kind::EchoInPieces(len) => ("POST", format!("/s/{number}"), Some(len)),
+            Kind::Panic => ("GET", format!("/p/{number}"), None),
+            Kind::PanicLate => ("GET", format!("/l/{number}"), None),
+            Kind::PanicTwice => ("GET", format!("/bomb/{number}"), None),
+            Kind::PiecesPanic => ("GET", format!("/pieces/{number}"), None),
+            Kind::PiecesBreak => ("GET", format!("/break/{number}"), None),
+            Kind::PiecesPanicDropped => ("GET", format!("/dropped/{number}"), None),
         };
         let mut octets = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n").into_bytes();
         if kind == Kind::Last {
@@ -106,7 +161,9 @@ impl Asked {
     fn body(self) -> Vec<u8> {
         match self.kind {
             Kind::Text | Kind::Last => format!("t{}\n", self.number).into_bytes(),
-            Kind::Head | Kind::Abandoned => Vec::new(),
+            Kind::Head | Kind::Abandoned | Kind::PiecesBreak => Vec::new(),
+            Kind::Panic | Kind::PanicLate | Kind::PanicTwice | Kind::PiecesPanic => Vec::new(),
+            Kind::PiecesPanicDropped => b"whole".to_vec(),
             Kind::Promised => format!("d{}\n", self.number).into_bytes(),
             Kind::Held(_) => format!("h{}\n", self.number).into_bytes(),
             Kind::Bytes(len)
@@ -114,6 +171,33 @@ impl Asked {
             | Kind::EchoChunked(len)
             | Kind::EchoInPieces(len) => content(self.number, len),
         }
+    }
+
+    /// Whether the service leaves the answer to the server.
+    pub fn is_answered_500(self) -> bool {
+        use Kind::{Abandoned, Panic, PanicLate, PanicTwice, PiecesPanic};
+        matches!(
+            self.kind,
+            Abandoned | Panic | PanicLate | PanicTwice | PiecesPanic
+        )
+    }
+
+    /// Whether `answer` is the server's own, to the octet but for the date.
+    pub fn is_given_up_by(self, answer: &Answer) -> bool {
+        let text = String::from_utf8_lossy(answer.raw());
+        let mut lines: Vec<&str> = text.split("\r\n").collect();
+        lines.retain(|line| !line.starts_with("Date: "));
+        let fields = 1..lines.len() - 2;
+        lines[fields].sort_unstable();
+        let expected = [
+            "HTTP/1.1 500 Internal Server Error",
+            "Connection: close",
+            "Content-Length: 21",
+            "Content-Type: text/plain; charset=utf-8",
+            "",
+            "Internal Server Error",
+        ];
+        self.is_answered_500() && lines == expected
     }
 
     /// Whether nothing but the server is waited for.
@@ -136,7 +220,9 @@ impl Asked {
             _ => answer.body().len(),
         };
         let framing = match self.kind {
-            Kind::EchoInPieces(_) => "transfer-encoding: chunked\r\n".to_owned(),
+            Kind::EchoInPieces(_) | Kind::PiecesPanicDropped => {
+                "transfer-encoding: chunked\r\n".to_owned()
+            }
             _ => format!("content-length: {len}\r\n"),
         };
         lines.retain(|line| !line.eq_ignore_ascii_case("connection: close\r\n"));
@@ -156,9 +242,14 @@ impl Asked {
 pub struct Scripted;
 
 impl Service<Model> for Scripted {
-    fn open(&mut self, head: &Request<'_>, _: &mut Model) -> Option<Box<dyn Exchange<Model>>> {
-        let is_in_pieces = head.path().starts_with("/s/");
-        is_in_pieces.then(|| Box::new(Pieces::default()) as Box<dyn Exchange<Model>>)
+    fn open(&mut self, head: &Request<'_>, model: &mut Model) -> Option<Box<dyn Exchange<Model>>> {
+        match head.path().split('/').nth(1)? {
+            "s" => Some(Box::new(Pieces::default())),
+            "pieces" => Breaking::exchange(Breaks::AtOnce, model),
+            "break" => Breaking::exchange(Breaks::Midway, model),
+            "dropped" => Breaking::exchange(Breaks::WhenDropped, model),
+            _ => None,
+        }
     }
 
     fn call(&mut self, request: &Request<'_>, reply: Reply<'_>, model: &mut Model) -> Answered {
@@ -178,6 +269,12 @@ impl Service<Model> for Scripted {
                 answered
             }
             "x" => drop_promise(reply),
+            "p" => model.panic(MEANT),
+            "l" => {
+                let _ = reply.text("not to be trusted");
+                model.panic(MEANT)
+            }
+            "bomb" => model.panic(Bomb),
             "h" => {
                 let delay = Span::from_millis(u64::from(number()));
                 let (deferred, answered) = reply.defer();
@@ -214,5 +311,55 @@ impl Exchange<Model> for Pieces {
 
     fn end(&mut self, _: Trailers<'_>, flow: &mut Flow<'_>, _: &mut Model) {
         flow.finish();
+    }
+}
+
+/// How an exchange breaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Breaks {
+    AtOnce,
+    Midway,
+    WhenDropped,
+}
+
+/// Panics.
+struct Breaking {
+    how: Breaks,
+    has_begun: bool,
+    panics: Rc<Cell<u64>>,
+}
+
+impl Breaking {
+    fn exchange(how: Breaks, model: &Model) -> Option<Box<dyn Exchange<Model>>> {
+        Some(Box::new(Breaking {
+            how,
+            has_begun: false,
+            panics: Rc::clone(&model.panics),
+        }))
+    }
+}
+
+impl Exchange<Model> for Breaking {
+    fn produce(&mut self, flow: &mut Flow<'_>, model: &mut Model) {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return;
+        }
+        if self.how != Breaks::AtOnce {
+            let _ = flow.respond(&Response::bytes(""), None);
+            let _ = flow.write(b"whole");
+        }
+        match self.how {
+            Breaks::WhenDropped => flow.finish(),
+            Breaks::AtOnce | Breaks::Midway => model.panic(MEANT),
+        }
+    }
+}
+
+impl Drop for Breaking {
+    fn drop(&mut self) {
+        if self.how == Breaks::WhenDropped {
+            self.panics.set(self.panics.get() + 1);
+            panic_any(MEANT);
+        }
     }
 }

@@ -200,10 +200,13 @@ impl<T: Read + Write> Client<T> {
 
     fn read(&mut self) -> Result<usize, ErrorKind> {
         let mut buffer = [0; 64 * 1024];
-        let len = self
-            .stream
-            .read(&mut buffer)
-            .map_err(|error| error.kind())?;
+        let len = loop {
+            match self.stream.read(&mut buffer) {
+                // A read with a timeout is not restarted by the kernel when the process was stopped.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => break result.map_err(|error| error.kind())?,
+            }
+        };
         self.reads += 1;
         self.held.extend_from_slice(&buffer[..len]);
         Ok(len)

@@ -18,7 +18,7 @@ impl World {
     fn connection_of(&self, number: u32) -> Result<usize, Errno> {
         match self.files[number as usize].owner {
             Owner::Connection(id) => Ok(id),
-            Owner::Listener(_) | Owner::Nobody => Err(Errno::BADF),
+            Owner::Listener(_) | Owner::Alarm(_) | Owner::Nobody => Err(Errno::BADF),
         }
     }
 
@@ -144,6 +144,7 @@ impl World {
                     self.connections[id].reset_for_client = true;
                 }
             }
+            Owner::Alarm(index) => self.alarms[index].number = None,
             Owner::Nobody => return,
         }
         self.release(number);

@@ -30,7 +30,7 @@ impl World {
     pub(super) fn address_of(&self, number: u32) -> Option<SocketAddr> {
         match self.files[number as usize].owner {
             Owner::Listener(index) => Some(self.listeners[index].address),
-            Owner::Connection(_) | Owner::Nobody => None,
+            Owner::Connection(_) | Owner::Alarm(_) | Owner::Nobody => None,
         }
     }
 
@@ -156,11 +156,14 @@ impl Network {
         world.has_rested = false;
     }
 
-    /// Lets the clock show `until`, with no loop to see it.
-    pub fn pass(&self, until: Duration) {
+    /// Lets the clock go on to the next step of a thread, or to `until` if there is none before. Whether
+    /// there was none.
+    pub fn pass(&self, until: Duration) -> bool {
         let world = &mut *self.lock();
         let nanos = u64::try_from(until.as_nanos()).unwrap_or(u64::MAX);
-        world.nanos = world.nanos.max(nanos);
+        let has_ended = world.next_step > nanos;
+        world.nanos = world.nanos.max(nanos.min(world.next_step));
+        has_ended
     }
 
     /// Whether a sleep went as far as was allowed, so that nothing is left to do before.
@@ -171,9 +174,7 @@ impl Network {
 
     /// Sends a signal to the program.
     pub fn signal(&self, number: i32) {
-        let world = &mut *self.lock();
-        world.note(Mark::Signal, number as u64, 0);
-        world.signals.push(number);
+        self.lock().signal(number);
     }
 
     /// What may go wrong from now on.

@@ -9,7 +9,7 @@ use super::dice::Dice;
 ///
 /// None of these breaks a promise of the kernel: whoever reads until it would block and keeps what
 /// was not written loses nothing to them, except by `resets`, `half_closes`, `aborted_accepts`
-/// and `reprieves`, which end connections.
+/// and `reprieves`, which end connections; and by those of threads and disks, as each says.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Faults {
     /// Bytes of a client arrive in several parts, which may break anywhere.
@@ -48,6 +48,27 @@ pub struct Faults {
     pub stalls: f64,
     /// How long that lasts at most.
     pub stall_max: Duration,
+    /// A thread with work in hand has to wait for a processor before its next step.
+    pub pauses: f64,
+    /// How long that lasts at most.
+    pub pause_max: Duration,
+    /// A thread with work in hand never comes back to it, or not before this fault is off.
+    pub vanishes: f64,
+    /// A read or write of a disk fails (EIO); of a write, a part may have been done.
+    pub disk_errors: f64,
+    /// A sync of a disk fails (EIO): some of what was written since the last one is on the disk, and
+    /// the rest never will be, whatever a later sync says.
+    pub sync_errors: f64,
+    /// At a write, a disk is full (ENOSPC) for up to a second.
+    pub disk_full: f64,
+    /// A read, write or sync of a disk takes its time.
+    pub disk_delays: f64,
+    /// How long that lasts at most.
+    pub disk_delay_max: Duration,
+    /// At a wait, the wall clock is set, by seconds to years, forwards or back.
+    pub wall_steps: f64,
+    /// A wait comes with signals: up to 30 of HUP, USR1, USR2, CHLD and WINCH.
+    pub signals: f64,
 }
 
 impl Faults {
@@ -73,6 +94,16 @@ impl Faults {
             aborted_accepts: 0.0,
             stalls: 0.0,
             stall_max: Duration::ZERO,
+            pauses: 0.0,
+            pause_max: Duration::ZERO,
+            vanishes: 0.0,
+            disk_errors: 0.0,
+            sync_errors: 0.0,
+            disk_full: 0.0,
+            disk_delays: 0.0,
+            disk_delay_max: Duration::ZERO,
+            wall_steps: 0.0,
+            signals: 0.0,
         }
     }
 
@@ -98,10 +129,21 @@ impl Faults {
             aborted_accepts: 0.02,
             stalls: 0.002,
             stall_max: Duration::from_millis(400),
+            pauses: 0.1,
+            pause_max: Duration::from_millis(200),
+            vanishes: 0.001,
+            disk_errors: 0.000_2,
+            sync_errors: 0.001,
+            disk_full: 0.001,
+            disk_delays: 0.1,
+            disk_delay_max: Duration::from_millis(20),
+            wall_steps: 0.005,
+            signals: 0.005,
         }
     }
 
-    /// [`hostile`](Faults::hostile), but nothing that ends a connection: every answer arrives.
+    /// [`hostile`](Faults::hostile), but nothing that ends a connection, a thread or a write: every
+    /// answer arrives.
     #[must_use]
     pub const fn lossless() -> Faults {
         Faults {
@@ -109,6 +151,10 @@ impl Faults {
             half_closes: 0.0,
             aborted_accepts: 0.0,
             reprieves: 0.0,
+            vanishes: 0.0,
+            disk_errors: 0.0,
+            sync_errors: 0.0,
+            disk_full: 0.0,
             ..Faults::hostile()
         }
     }
@@ -125,7 +171,7 @@ impl Faults {
         faults
     }
 
-    fn chances(&mut self) -> [&mut f64; 17] {
+    fn chances(&mut self) -> [&mut f64; 25] {
         [
             &mut self.split_arrivals,
             &mut self.narrow,
@@ -144,6 +190,14 @@ impl Faults {
             &mut self.reprieves,
             &mut self.aborted_accepts,
             &mut self.stalls,
+            &mut self.pauses,
+            &mut self.vanishes,
+            &mut self.disk_errors,
+            &mut self.sync_errors,
+            &mut self.disk_full,
+            &mut self.disk_delays,
+            &mut self.wall_steps,
+            &mut self.signals,
         ]
     }
 }

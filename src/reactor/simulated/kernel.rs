@@ -1,22 +1,14 @@
 //! The wait of a simulated machine: time passes when the loop sleeps, readiness comes from the
 //! network, and both as badly as the faults allow.
 
-use std::time::{Duration, SystemTime};
-
 use super::super::demultiplexer::{EVENTS_PER_WAIT, SIGNALS, TIMER};
+use super::super::signals::Signal;
 use super::super::source::Readiness;
 use super::trace::Mark;
 use super::world::{Owner, World};
 use crate::slab::Token;
 
-/// When a simulation begins: the date of the examples in RFC 9110.
-const EPOCH: Duration = Duration::from_secs(784_111_777);
-
 impl World {
-    pub(super) fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + EPOCH + Duration::from_nanos(self.nanos)
-    }
-
     /// One wait. A sleep with nothing to come ends at the alarm or, if that is later, at the limit.
     pub(super) fn wait(&mut self, events: &mut Vec<(Token, Readiness)>, sleep: bool) {
         events.clear();
@@ -25,15 +17,18 @@ impl World {
             self.announce(number);
         }
         self.flow_all();
+        self.ring_wall_alarms();
         self.collect(events);
         if !self.signals.is_empty() {
             events.push((SIGNALS, Readiness::READABLE));
         }
         let is_quiet = self.edges.is_empty() && self.later.is_empty() && self.flowing.is_empty();
         if sleep && events.is_empty() && is_quiet {
-            let until = self.alarm.unwrap_or(u64::MAX);
+            let until = self.next_wake();
             self.has_rested = until > self.limit;
             self.nanos = self.nanos.max(until.min(self.limit));
+            self.ring_wall_alarms();
+            self.collect(events);
         }
         if self.alarm.is_some_and(|alarm| alarm <= self.nanos) {
             self.alarm = None;
@@ -43,6 +38,7 @@ impl World {
         if !events.is_empty() {
             // A wait that only ended at the limit is none of the loop's: chance has no part in it.
             self.disturb(events);
+            self.set_wall_by_chance();
         }
     }
 
@@ -67,18 +63,46 @@ impl World {
         }
     }
 
+    /// When a sleep ends at the latest.
+    fn next_wake(&self) -> u64 {
+        let alarm = self.alarm.unwrap_or(u64::MAX);
+        alarm.min(self.next_step).min(self.next_wall_alarm())
+    }
+
+    /// Signals that a program which handles them does not end by.
+    fn signal_by_chance(&mut self, events: &mut Vec<(Token, Readiness)>) {
+        if self.strikes(|faults| faults.signals) {
+            for _ in 0..self.dice.up_to(30) {
+                let signals = [
+                    Signal::HUP,
+                    Signal::USR1,
+                    Signal::USR2,
+                    Signal::CHLD,
+                    Signal::WINCH,
+                ];
+                let signal = signals[self.dice.below(signals.len())];
+                self.signal(signal.number());
+            }
+            if !self.signals.is_empty() {
+                events.push((SIGNALS, Readiness::READABLE));
+            }
+        }
+    }
+
     fn readiness(&self, number: u32) -> Readiness {
         match self.files[number as usize].owner {
             Owner::Connection(id) => self.connections[id].readiness(),
             Owner::Listener(index) if !self.listeners[index].queue.is_empty() => {
                 Readiness::READABLE
             }
-            Owner::Listener(_) | Owner::Nobody => Readiness::default(),
+            Owner::Alarm(index) if self.alarms[index].has_rung => Readiness::READABLE,
+            Owner::Listener(_) | Owner::Alarm(_) | Owner::Nobody => Readiness::default(),
         }
     }
 
     /// Adds events that no new fact stands behind, and mixes them.
     fn disturb(&mut self, events: &mut Vec<(Token, Readiness)>) {
+        self.signal_by_chance(events);
         if self.strikes(|faults| faults.spurious) && !self.files.is_empty() {
             let number = self.dice.below(self.files.len());
             let spurious = Readiness::READABLE.union(Readiness::WRITABLE);

@@ -20,7 +20,9 @@ mod connection;
 mod dice;
 mod faults;
 mod kernel;
+mod machine;
 mod trace;
+mod wall;
 mod witness;
 mod world;
 
@@ -118,6 +120,13 @@ impl Network {
 
     pub(super) fn deregister(&self, number: u32) {
         self.lock().deregister(number);
+    }
+
+    pub(super) fn expect_signal(&self, number: i32) {
+        let world = &mut *self.lock();
+        if !world.expected.contains(&number) {
+            world.expected.push(number);
+        }
     }
 
     /// The signals that were sent since the last call.

@@ -21,6 +21,9 @@ pub(super) enum Mark {
     Connected,
     Stalled,
     Signal,
+    Disk,
+    WallSet,
+    WallAlarm,
 }
 
 impl Trace {

@@ -13,6 +13,7 @@ use super::connection::{Connection, PIPE_BYTES, Server};
 use super::dice::Dice;
 use super::faults::Faults;
 use super::trace::{Mark, Trace};
+use super::wall::{EPOCH_NANOS, WallAlarm};
 use super::witness::Witness;
 use crate::slab::Token;
 use crate::time::Tick;
@@ -31,6 +32,7 @@ pub(super) enum Owner {
     Nobody,
     Listener(usize),
     Connection(usize),
+    Alarm(usize),
 }
 
 #[derive(Debug)]
@@ -68,6 +70,15 @@ pub(super) struct World {
     pub(super) edges: VecDeque<u32>,
     pub(super) later: Vec<u32>,
     pub(super) signals: Vec<i32>,
+    /// Signals that somebody has asked for; others are lost.
+    pub(super) expected: Vec<i32>,
+    /// What the wall clock shows more than the time since the simulation began, in nanoseconds.
+    pub(super) wall_offset: i64,
+    pub(super) alarms: Vec<WallAlarm>,
+    /// When the next thread takes its next step.
+    pub(super) next_step: u64,
+    /// What the I/O of the step that is being taken has cost.
+    pub(super) io_nanos: u64,
     pub(super) past: VecDeque<Token>,
     /// Until when descriptors are out.
     pub(super) exhausted_until: u64,
@@ -94,6 +105,11 @@ impl World {
             edges: VecDeque::new(),
             later: Vec::new(),
             signals: Vec::new(),
+            expected: Vec::new(),
+            wall_offset: EPOCH_NANOS,
+            alarms: Vec::new(),
+            next_step: u64::MAX,
+            io_nanos: 0,
             past: VecDeque::new(),
             exhausted_until: 0,
             faults: Faults::none(),
@@ -111,6 +127,14 @@ impl World {
 
     pub(super) fn note(&mut self, mark: Mark, first: u64, second: u64) {
         self.trace.note(mark, self.nanos, first, second);
+    }
+
+    /// A signal comes for the program.
+    pub(super) fn signal(&mut self, number: i32) {
+        self.note(Mark::Signal, number as u64, 0); // never negative
+        if self.expected.contains(&number) {
+            self.signals.push(number);
+        }
     }
 
     /// Throws for a fault.

@@ -1,7 +1,7 @@
 //! What happens to a connection beside its socket becoming ready: its deadline, the drain, a wake-up,
 //! work left over.
 
-use super::Driver;
+use super::{Counted, Driver};
 use crate::connection::{Step, Turn};
 use crate::reactor::{Event, Readiness};
 use crate::service::Service;
@@ -13,9 +13,10 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         event: Event,
         is_draining: bool,
         turn: &mut Turn<'_>,
+        written: &mut usize,
     ) -> Step {
         match event {
-            Event::Deadline => self.handle_deadline(turn),
+            Event::Deadline => self.handle_deadline(turn, written),
             Event::Resumed => self.handle_resumed(is_draining, turn),
             Event::Drain => self.handle_drain(turn),
             Event::Woken => {
@@ -29,10 +30,10 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     /// Before a client is judged late, what it has sent and taken is counted: the kernel may not
     /// have told of all of it yet. What came in time wins.
     #[cold]
-    fn handle_deadline(&mut self, turn: &mut Turn<'_>) -> Step {
+    fn handle_deadline(&mut self, turn: &mut Turn<'_>, written: &mut usize) -> Step {
         let moved = if !self.connection.output().is_empty() {
             self.ready = self.ready.union(Readiness::WRITABLE);
-            self.write(turn, &mut 0)
+            self.write(turn, written)
         } else if self.connection.is_reading() {
             self.ready = self.ready.union(Readiness::READABLE);
             self.read_all(turn)
@@ -65,6 +66,9 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
             if let Some(step @ Step::Shutdown) = self.read_all(turn) {
                 return step; // comes once
             }
+        }
+        if self.counted == Counted::Served && !self.connection.is_idle() {
+            self.counted = Counted::Finishing;
         }
         self.connection.handle_drain();
         self.connection.poll(turn)

@@ -130,6 +130,10 @@ impl Medium {
             );
             self.watch.note(match trouble {
                 Trouble::Full if !is_full => Trouble::Lost,
+                #[cfg(trine_planted)]
+                _ if crate::planted::has(crate::planted::Bug::SyncFailureForgotten) => {
+                    Trouble::Engine
+                }
                 trouble => trouble,
             });
         }

@@ -102,6 +102,11 @@ impl Writer {
         let mut transaction = opened.database.begin_write().map_err(before)?;
         let durable = transaction.set_durability(Durability::Immediate);
         durable.map_err(before)?;
+        #[cfg(trine_planted)]
+        if crate::planted::has(crate::planted::Bug::AcknowledgedBeforeSync) {
+            let none = transaction.set_durability(Durability::None);
+            none.map_err(before)?;
+        }
         transaction.set_quick_repair(self.shared.options.recovery == Recovery::Fast);
         let (is_changed, taken) = {
             let changes = Changes::new(&transaction, *revisions, &mut self.buffer);

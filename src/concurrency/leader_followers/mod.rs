@@ -1,0 +1,255 @@
+//! Leader/followers (POSA2, chapter 4): threads take turns at waiting for events, and whoever finds one
+//! serves it.
+//!
+//! ```text
+//!   follower ── gets the lead ──> leader: waits, takes one event, hands the lead on
+//!      ^                             │
+//!      └───── parks the handler ─────┴──> serves it: no queue, no other thread
+//! ```
+//!
+//! There is one handle set (an epoll set, a timer wheel, the wake-ups) and one thread at a time has it.
+//! A handler is in its seat, or in the hands of one thread: what comes for it meanwhile is kept in the
+//! seat, and it is told before it is parked. So each handler sees its events one after another, though
+//! on any thread.
+//!
+//! What is not a connection (listeners, signals, timers, children, inboxes) stays with an ordinary
+//! [`EventLoop`](crate::EventLoop), which a team is [attached](LeaderFollowers::attach) to: the team
+//! drains when the loop does, and the loop waits for it.
+//!
+//! Compared with half-sync/half-async no request is put into a queue and no answer is a wake-up, so it
+//! crosses threads for less; in return handlers are [`Send`], and one that waits keeps a thread from
+//! the others.
+
+mod baton;
+mod handles;
+mod seat;
+mod team;
+#[cfg(all(test, trine_loom))]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::reactor::{
+    Context, Demultiplexer, Error, Event, EventSource, Next, Registry, Remote, Removed, Result,
+    Sources, Waker,
+};
+use crate::slab::Token;
+use crate::thread::start_thread;
+use crate::time::Tick;
+use crate::unwind::discard;
+use handles::Handles;
+use team::Team;
+
+/// A connection, or anything else with a descriptor, that any thread of a team may serve. `T` is what
+/// each thread has of its own, lent for each call.
+pub trait Handler<T>: Send + 'static {
+    /// What is watched, for reading and writing, edge-triggered, for as long as the handler lives.
+    fn descriptor(&self) -> BorrowedFd<'_>;
+
+    /// Reacts to `event` and says what to wait for next; as
+    /// [`EventSource::handle`], but for signals, which the loop has. The first event is
+    /// [`Event::Resumed`]. A panic ends this handler and nothing else.
+    fn handle(&mut self, event: Event, local: &mut T, cx: &TeamContext<'_>) -> Next;
+
+    /// The last call: it is out of its seat for good, and its descriptor is not watched any more.
+    fn removed(self: Box<Self>, why: Removed, local: &mut T) {
+        let _ = (why, local);
+    }
+}
+
+/// What a handler is told about the present.
+#[derive(Debug)]
+pub struct TeamContext<'a> {
+    token: Token,
+    now: Tick,
+    unix_seconds: u64,
+    is_draining: bool,
+    remote: &'a Arc<Remote>,
+}
+
+impl TeamContext<'_> {
+    /// The handler that runs.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// The present tick, as the leader read it after its last wait.
+    #[must_use]
+    pub fn now(&self) -> Tick {
+        self.now
+    }
+
+    /// The time of day in seconds since 1970, read then, too.
+    #[must_use]
+    pub fn unix_seconds(&self) -> u64 {
+        self.unix_seconds
+    }
+
+    /// Whether the team drains: begin nothing new.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.is_draining
+    }
+
+    /// What other threads wake this handler with.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        Waker::new(Arc::clone(self.remote), self.token)
+    }
+}
+
+/// Counters of a team. All but `live` only grow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct TeamMetrics {
+    /// Handlers now.
+    pub live: usize,
+    /// Calls of handlers.
+    pub events: u64,
+    /// Events for handlers that were gone.
+    pub stale_events: u64,
+    /// Calls for what came while a handler ran.
+    pub missed: u64,
+    /// Handlers that panicked.
+    pub panics: u64,
+}
+
+/// How large a team is.
+#[derive(Clone, Copy, Debug)]
+pub struct TeamOptions {
+    /// Threads; at least one. They wait for the loop no more than for one another.
+    pub threads: usize,
+    /// Handlers at one time. Each place takes some 60 bytes, whether or not it is taken.
+    pub handlers_max: u32,
+}
+
+impl Default for TeamOptions {
+    /// A thread for each processor that the process may use, and 10,000 handlers.
+    fn default() -> TeamOptions {
+        TeamOptions {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            handlers_max: 10_000,
+        }
+    }
+}
+
+/// A team of threads. Clones are the same; any thread may have one.
+pub struct LeaderFollowers<T> {
+    team: Arc<Team<T>>,
+}
+
+impl<T: 'static> LeaderFollowers<T> {
+    /// Starts the threads, each with what `make` makes for it (its number is passed), and has `sources`
+    /// drain and end with them.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses a descriptor or a thread, or the table of sources is full.
+    pub fn attach<S: 'static>(
+        sources: &mut impl Sources<S>,
+        options: TeamOptions,
+        make: impl Fn(usize) -> T + Send + Sync + 'static,
+    ) -> Result<LeaderFollowers<T>> {
+        let fail = |error| Error::io("make", "a team of threads", error);
+        let demultiplexer = Demultiplexer::new().map_err(fail)?;
+        let registrar = demultiplexer.registrar().map_err(fail)?;
+        let remote = Remote::new(Some(demultiplexer.waker().map_err(fail)?));
+        let handles = Handles::new(demultiplexer);
+        let team = Team::new(handles, registrar, remote, options.handlers_max.max(1));
+        let team = Arc::new(team);
+        let mut members = Members {
+            team: Arc::clone(&team),
+            threads: Vec::new(),
+        };
+        let make = Arc::new(make);
+        for number in 0..options.threads.max(1) {
+            let (team, make) = (Arc::clone(&team), Arc::clone(&make));
+            let run = move || team.follow(&mut make(number));
+            let thread = start_thread(format!("trine-team-{number}"), run);
+            let thread = thread.map_err(|error| Error::io("start", "a thread of a team", error))?;
+            members.threads.push(thread);
+        }
+        let mut cx = sources.context();
+        let token = cx.insert(members)?;
+        let waker = cx.waker(token);
+        team.tell_at_the_end(waker);
+        Ok(LeaderFollowers { team })
+    }
+
+    /// Gives `handler` to the team.
+    ///
+    /// # Errors
+    ///
+    /// Gives it back when there is no room for it, when its descriptor cannot be watched, or when the
+    /// team has ended.
+    pub fn insert<H: Handler<T>>(
+        &self,
+        handler: H,
+    ) -> std::result::Result<Token, (Box<dyn Handler<T>>, io::Error)> {
+        self.team.insert(Box::new(handler))
+    }
+
+    /// Its counters.
+    #[must_use]
+    pub fn metrics(&self) -> TeamMetrics {
+        self.team.metrics()
+    }
+}
+
+impl<T> Clone for LeaderFollowers<T> {
+    fn clone(&self) -> LeaderFollowers<T> {
+        LeaderFollowers {
+            team: Arc::clone(&self.team),
+        }
+    }
+}
+
+impl<T> fmt::Debug for LeaderFollowers<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeaderFollowers")
+    }
+}
+
+/// The team, as the loop sees it. Dropped, it ends the team at once.
+struct Members<T: 'static> {
+    team: Arc<Team<T>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<S: 'static, T: 'static> EventSource<S> for Members<T> {
+    fn register(&mut self, _: &mut Registry<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Event, _: &mut S, cx: &mut Context<'_, S>) -> Next {
+        match event {
+            // Listeners hear of the drain as well, and hand on whom they have: before the team is told
+            // everybody is.
+            Event::Drain => return Next::Until(cx.now().after(crate::time::Span::from_millis(1))),
+            Event::Deadline => self.team.drain(cx.now(), cx.grace_left()),
+            _ => {}
+        }
+        match self.team.is_over() {
+            true => Next::Close,
+            false => Next::Wait,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "leader/followers"
+    }
+}
+
+impl<T: 'static> Drop for Members<T> {
+    fn drop(&mut self) {
+        self.team.force();
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap_or_else(discard); // it catches what handlers do
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The place of one handler: it is there, or in the hands of exactly one thread.
+//!
+//! ```text
+//!            sit                    seize                  let_go
+//!   Empty ─────────> Parked ────────────────> Busy ──────────────────> Empty
+//!                      ^                      │  ^
+//!                      └── park ──────────────┘  └─ what comes meanwhile is noted, and park
+//!                                                   gives the handler back for it
+//! ```
+//!
+//! Readiness is edge-triggered, and `epoll` has no way here to silence a descriptor that is being
+//! served: an edge may come while a thread has the handler. It is kept in the seat, so it is not
+//! lost, and no second thread gets the handler.
+
+use super::Handler;
+use crate::reactor::{Event, Readiness};
+use crate::slab::Token;
+use crate::sync::{Mutex, MutexGuard};
+use crate::time::Tick;
+
+pub(super) struct Seat<T> {
+    inside: Mutex<Inside<T>>,
+}
+
+struct Inside<T> {
+    /// Which tenant, counted from 1. It only grows, so a token of a former one finds nothing.
+    generation: u32,
+    hold: Hold<T>,
+    /// What came while a thread had the handler, and has not been told.
+    missed: Missed,
+    /// What the handler returned last.
+    deadline: Tick,
+    /// When the wheel looks at this seat, or has been asked to; `NEVER` when it does not. Never later
+    /// than the deadline of a parked handler.
+    armed: Tick,
+}
+
+enum Hold<T> {
+    Empty,
+    Parked(Box<dyn Handler<T>>),
+    Busy,
+}
+
+/// What came while a thread had the handler.
+#[derive(Clone, Copy, Default)]
+struct Missed {
+    ready: Option<Readiness>,
+    woken: bool,
+    resumed: bool,
+    drain: bool,
+}
+
+/// What a look of the wheel at a seat found.
+pub(super) enum Due<T> {
+    Handler(Token, Box<dyn Handler<T>>),
+    /// Not yet: to be looked at again then.
+    Later(Tick),
+    /// Nobody is parked there, or without a deadline.
+    Nobody,
+}
+
+/// What came of parking a handler.
+pub(super) enum Parked<T> {
+    /// It is in its seat.
+    In {
+        /// When the wheel has to look at it, if that is earlier than it would.
+        arm: Option<Tick>,
+        /// Whether something came meanwhile that it is still to be told.
+        is_owed: bool,
+    },
+    /// Something came meanwhile.
+    Missed(Box<dyn Handler<T>>, Event),
+}
+
+impl<T> Seat<T> {
+    pub(super) fn new() -> Seat<T> {
+        Seat {
+            inside: Mutex::new(Inside {
+                generation: 0,
+                hold: Hold::Empty,
+                missed: Missed::default(),
+                deadline: Tick::NEVER,
+                armed: Tick::NEVER,
+            }),
+        }
+    }
+
+    /// Seats a new tenant, parked. `None`, and the handler back, for a seat that has had as many as can
+    /// be told apart.
+    pub(super) fn sit(&self, handler: Box<dyn Handler<T>>) -> Result<u32, Box<dyn Handler<T>>> {
+        let mut inside = self.lock();
+        let Some(generation) = inside.generation.checked_add(1) else {
+            return Err(handler);
+        };
+        inside.generation = generation;
+        inside.hold = Hold::Parked(handler);
+        inside.deadline = Tick::NEVER;
+        inside.missed = Missed::default();
+        Ok(generation)
+    }
+
+    /// What [`sit`](Seat::sit) will give, for whoever has the only right to this seat.
+    pub(super) fn next_generation(&self) -> u32 {
+        self.lock().generation.saturating_add(1)
+    }
+
+    /// Takes the handler for `event`, if it is parked; if not, notes the event. `None` for a stale token
+    /// as well, which is what the second value says.
+    pub(super) fn seize(&self, token: Token, event: Event) -> (Option<Box<dyn Handler<T>>>, bool) {
+        let mut inside = self.lock();
+        if inside.generation != token.generation() {
+            return (None, true);
+        }
+        match &inside.hold {
+            Hold::Empty => (None, true),
+            Hold::Busy => {
+                inside.missed.note(event);
+                (None, false)
+            }
+            Hold::Parked(_) => (inside.take(), false),
+        }
+    }
+
+    /// Takes the handler if its deadline has come.
+    pub(super) fn seize_due(&self, index: u32, due: Tick) -> Due<T> {
+        let mut inside = self.lock();
+        inside.armed = Tick::NEVER;
+        match inside.hold {
+            Hold::Parked(_) if inside.deadline <= due => {}
+            Hold::Parked(_) if inside.deadline < Tick::NEVER => {
+                inside.armed = inside.deadline;
+                return Due::Later(inside.deadline);
+            }
+            _ => return Due::Nobody,
+        }
+        let bits = u64::from(inside.generation) << 32 | u64::from(index);
+        inside.deadline = Tick::NEVER;
+        match inside.take() {
+            Some(handler) => Due::Handler(Token::from_bits(bits), handler),
+            None => Due::Nobody,
+        }
+    }
+
+    /// Takes whoever is parked there, whatever its token; a busy one is told by `event`.
+    pub(super) fn seize_any(
+        &self,
+        index: u32,
+        event: Event,
+    ) -> Option<(Token, Box<dyn Handler<T>>)> {
+        let mut inside = self.lock();
+        if let Hold::Busy = &inside.hold {
+            inside.missed.note(event);
+        }
+        let bits = u64::from(inside.generation) << 32 | u64::from(index);
+        let handler = inside.take()?;
+        Some((Token::from_bits(bits), handler))
+    }
+
+    /// Puts the handler back, to wait for `deadline` (`None`: what it was); or gives it out again for
+    /// what came meanwhile, unless `even_so`: then it is to have its turn later.
+    pub(super) fn park(
+        &self,
+        handler: Box<dyn Handler<T>>,
+        deadline: Option<Tick>,
+        even_so: bool,
+    ) -> Parked<T> {
+        let mut inside = self.lock();
+        if let Some(deadline) = deadline {
+            inside.deadline = deadline;
+        }
+        if !even_so && let Some(event) = inside.missed.next() {
+            return Parked::Missed(handler, event);
+        }
+        inside.hold = Hold::Parked(handler);
+        let is_earlier = inside.deadline < inside.armed;
+        inside.armed = inside.armed.min(inside.deadline);
+        Parked::In {
+            arm: is_earlier.then_some(inside.deadline),
+            is_owed: !inside.missed.is_empty(),
+        }
+    }
+
+    /// The handler that a thread has does not come back.
+    pub(super) fn let_go(&self) {
+        self.lock().hold = Hold::Empty;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside<T>> {
+        // Nothing that could panic runs while it is held.
+        self.inside
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl<T> Inside<T> {
+    fn take(&mut self) -> Option<Box<dyn Handler<T>>> {
+        match std::mem::replace(&mut self.hold, Hold::Busy) {
+            Hold::Parked(handler) => Some(handler),
+            other => {
+                self.hold = other;
+                None
+            }
+        }
+    }
+}
+
+impl Missed {
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Ready(more) => {
+                let ready = self.ready.unwrap_or_default();
+                self.ready = Some(ready.union(more));
+            }
+            Event::Woken => self.woken = true,
+            Event::Drain => self.drain = true,
+            Event::Resumed => self.resumed = true,
+            // The deadline is in the seat; signals are the loop's, operations those of sources that stay on it.
+            Event::Deadline | Event::Signal(_) | Event::Completed(_) => {}
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ready.is_none() && !self.woken && !self.resumed && !self.drain
+    }
+
+    /// The next thing to be told.
+    fn next(&mut self) -> Option<Event> {
+        if let Some(ready) = self.ready.take() {
+            return Some(Event::Ready(ready));
+        }
+        let flags = [
+            (&mut self.woken, Event::Woken),
+            (&mut self.resumed, Event::Resumed),
+            (&mut self.drain, Event::Drain),
+        ];
+        let told = flags.into_iter().find(|(flag, _)| **flag);
+        told.map(|(flag, event)| {
+            *flag = false;
+            event
+        })
+    }
+}

@@ -1,0 +1,408 @@
+//! What the threads of a team share: the seats, and what a thread leaves for the leader.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::baton::Baton;
+use super::handles::Handles;
+use super::seat::{Due, Parked, Seat};
+use super::{Handler, TeamContext, TeamMetrics};
+use crate::reactor::{Event, Next, Registrar, Remote, Removed, Waker, Watch};
+use crate::slab::Token;
+use crate::time::{Span, Tick};
+use crate::unwind::discard;
+
+/// Times in a row that a handler is called for what came while it ran, before others have their turn.
+const RUNS_MAX: usize = 16;
+
+/// Where the team is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    Running,
+    Draining {
+        until: Tick,
+    },
+    /// All handlers are removed, whatever they have under way.
+    Forced,
+    Over,
+}
+
+/// One event of one handler, or its end.
+pub(super) struct Task<T> {
+    token: Token,
+    handler: Box<dyn Handler<T>>,
+    what: What,
+    at: Moment,
+}
+
+/// When the leader looked at the clocks.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) now: Tick,
+    pub(super) unix_seconds: u64,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Event(Event),
+    Remove(Removed),
+}
+
+impl<T> Task<T> {
+    pub(super) fn event(
+        token: Token,
+        handler: Box<dyn Handler<T>>,
+        event: Event,
+        at: Moment,
+    ) -> Task<T> {
+        let what = What::Event(event);
+        Task {
+            token,
+            handler,
+            what,
+            at,
+        }
+    }
+
+    pub(super) fn removal(
+        token: Token,
+        handler: Box<dyn Handler<T>>,
+        why: Removed,
+        at: Moment,
+    ) -> Task<T> {
+        let what = What::Remove(why);
+        Task {
+            token,
+            handler,
+            what,
+            at,
+        }
+    }
+}
+
+pub(super) struct Team<T> {
+    pub(super) baton: Baton<Handles>,
+    seats: Box<[Seat<T>]>,
+    free: Mutex<Vec<u32>>,
+    registrar: Registrar,
+    pub(super) remote: Arc<Remote>,
+    phase: Mutex<Phase>,
+    /// Whether `phase` is anything but running: asked for each event.
+    is_draining: AtomicBool,
+    live: AtomicUsize,
+    /// What the timerfd is set to: who parks with an earlier deadline rings.
+    horizon: AtomicU64,
+    arms: Mutex<Vec<(u32, Tick)>>,
+    leftovers: Mutex<Vec<Token>>,
+    counters: Counters,
+    /// Told when the team has ended.
+    ended: Mutex<Option<Waker>>,
+}
+
+#[derive(Default)]
+struct Counters {
+    events: AtomicU64,
+    stale: AtomicU64,
+    missed: AtomicU64,
+    panics: AtomicU64,
+}
+
+impl<T: 'static> Team<T> {
+    pub(super) fn new(
+        handles: Handles,
+        registrar: Registrar,
+        remote: Arc<Remote>,
+        seats: u32,
+    ) -> Team<T> {
+        Team {
+            baton: Baton::new(handles),
+            seats: (0..seats).map(|_| Seat::new()).collect(),
+            free: Mutex::new((0..seats).rev().collect()),
+            registrar,
+            remote,
+            phase: Mutex::new(Phase::Running),
+            is_draining: AtomicBool::new(false),
+            live: AtomicUsize::new(0),
+            horizon: AtomicU64::new(u64::MAX),
+            arms: Mutex::default(),
+            leftovers: Mutex::default(),
+            counters: Counters::default(),
+            ended: Mutex::default(),
+        }
+    }
+
+    /// The life of a thread: leads, hands the lead on, serves.
+    pub(super) fn follow(&self, local: &mut T) {
+        while let Some(mut lead) = self.baton.take() {
+            let task = match lead.held() {
+                Some(handles) => handles.next(self),
+                None => return,
+            };
+            drop(lead); // before what was found is served: that is the pattern
+            match task {
+                Ok(Some(task)) => self.run(task, local),
+                Ok(None) => self.end(),
+                Err(error) => {
+                    tracing::error!(target: "trine::loop", %error, "a team of threads cannot wait for events");
+                    self.end();
+                }
+            }
+        }
+    }
+
+    /// Inserts a handler, whose first event is [`Event::Resumed`].
+    pub(super) fn insert(
+        &self,
+        handler: Box<dyn Handler<T>>,
+    ) -> Result<Token, (Box<dyn Handler<T>>, io::Error)> {
+        let full = || io::Error::new(io::ErrorKind::QuotaExceeded, "every seat is taken");
+        let Some(index) = lock(&self.free).pop() else {
+            return Err((handler, full()));
+        };
+        let fd = handler.descriptor();
+        // Registered before it can be served: what epoll says of it meanwhile is stale, and the first
+        // event has it look for itself.
+        let Some(seat) = self.seats.get(index as usize) else {
+            return Err((handler, full()));
+        };
+        let bits =
+            |generation: u32| Token::from_bits(u64::from(generation) << 32 | u64::from(index));
+        let token = bits(seat.next_generation());
+        if let Err(error) = self.registrar.register(fd, token, Watch::Both) {
+            lock(&self.free).push(index);
+            return Err((handler, error));
+        }
+        self.live.fetch_add(1, Ordering::SeqCst);
+        match seat.sit(handler) {
+            Ok(generation) => {
+                debug_assert_eq!(bits(generation), token);
+                self.resume(token);
+                Ok(token)
+            }
+            Err(handler) => {
+                self.live.fetch_sub(1, Ordering::SeqCst);
+                let _ = self.registrar.deregister(handler.descriptor()); // it is not served
+                Err((handler, full())) // the seat is retired
+            }
+        }
+    }
+
+    pub(super) fn seize(&self, token: Token, event: Event) -> Option<Box<dyn Handler<T>>> {
+        let seat = self.seats.get(token.index() as usize)?;
+        let (handler, is_stale) = seat.seize(token, event);
+        if is_stale {
+            self.counters.stale.fetch_add(1, Ordering::Relaxed);
+        }
+        handler
+    }
+
+    pub(super) fn seize_due(&self, index: u32, due: Tick) -> Due<T> {
+        let seat = self.seats.get(index as usize);
+        seat.map_or(Due::Nobody, |seat| seat.seize_due(index, due))
+    }
+
+    pub(super) fn seize_any(
+        &self,
+        index: u32,
+        event: Event,
+    ) -> Option<(Token, Box<dyn Handler<T>>)> {
+        self.seats.get(index as usize)?.seize_any(index, event)
+    }
+
+    /// Serves, until nothing has come meanwhile.
+    fn run(&self, task: Task<T>, local: &mut T) {
+        let Task {
+            token,
+            mut handler,
+            what,
+            at,
+        } = task;
+        let Some(seat) = self.seats.get(token.index() as usize) else {
+            return;
+        };
+        let mut event = match what {
+            What::Event(event) => event,
+            What::Remove(why) => return self.remove(seat, token, handler, why, local),
+        };
+        let cx = TeamContext {
+            token,
+            now: at.now,
+            unix_seconds: at.unix_seconds,
+            is_draining: self.is_draining.load(Ordering::SeqCst),
+            remote: &self.remote,
+        };
+        for runs in 1.. {
+            self.counters.events.fetch_add(1, Ordering::Relaxed);
+            let called = catch_unwind(AssertUnwindSafe(|| handler.handle(event, local, &cx)));
+            let next = match called {
+                Ok(next) => next,
+                Err(payload) => {
+                    self.counters.panics.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(target: "trine::loop", ?token, "a handler panicked");
+                    discard(payload);
+                    return self.remove(seat, token, handler, Removed::Panicked, local);
+                }
+            };
+            let deadline = match next {
+                Next::Close => return self.remove(seat, token, handler, Removed::Closed, local),
+                Next::Again => None,
+                Next::Wait => Some(Tick::NEVER),
+                Next::Until(at) => Some(at),
+            };
+            if self.is_forced() {
+                return self.remove(seat, token, handler, Removed::Forced, local);
+            }
+            let even_so = next == Next::Again || runs >= RUNS_MAX;
+            match seat.park(handler, deadline, even_so) {
+                Parked::Missed(again, missed) => {
+                    self.counters.missed.fetch_add(1, Ordering::Relaxed);
+                    (handler, event) = (again, missed);
+                }
+                Parked::In { arm, is_owed } => {
+                    if let Some(at) = arm {
+                        self.arm(token.index(), at);
+                    }
+                    if next == Next::Again || is_owed {
+                        self.resume(token);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn remove(
+        &self,
+        seat: &Seat<T>,
+        token: Token,
+        handler: Box<dyn Handler<T>>,
+        why: Removed,
+        local: &mut T,
+    ) {
+        // Before the descriptor is closed: a duplicate elsewhere would keep it registered.
+        let _ = self.registrar.deregister(handler.descriptor()); // it may be closed already
+        seat.let_go();
+        let removed = catch_unwind(AssertUnwindSafe(|| handler.removed(why, local)));
+        if let Err(payload) = removed {
+            self.counters.panics.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(target: "trine::loop", ?token, "a handler panicked when it was removed");
+            discard(payload);
+        }
+        lock(&self.free).push(token.index());
+        let live = self.live.fetch_sub(1, Ordering::SeqCst) - 1;
+        if live == 0 && self.is_draining.load(Ordering::SeqCst) {
+            self.remote.ring();
+        }
+    }
+
+    fn arm(&self, index: u32, at: Tick) {
+        lock(&self.arms).push((index, at));
+        if at.0 < self.horizon.load(Ordering::SeqCst) {
+            self.remote.ring();
+        }
+    }
+
+    /// `token` is to have its turn without news.
+    fn resume(&self, token: Token) {
+        lock(&self.leftovers).push(token);
+        self.remote.ring();
+    }
+
+    pub(super) fn drain(&self, now: Tick, grace: Duration) {
+        let mut phase = lock(&self.phase);
+        if *phase == Phase::Running {
+            *phase = Phase::Draining {
+                until: now.after(Span::from(grace)),
+            };
+            self.is_draining.store(true, Ordering::SeqCst);
+        }
+        drop(phase);
+        self.remote.ring();
+    }
+
+    pub(super) fn force(&self) {
+        let mut phase = lock(&self.phase);
+        if *phase != Phase::Over {
+            *phase = Phase::Forced;
+            self.is_draining.store(true, Ordering::SeqCst);
+        }
+        drop(phase);
+        self.remote.ring();
+    }
+
+    fn end(&self) {
+        *lock(&self.phase) = Phase::Over;
+        self.baton.end();
+        if let Some(waker) = lock(&self.ended).take() {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self.is_draining.load(Ordering::SeqCst) {
+            false => Phase::Running,
+            true => *lock(&self.phase),
+        }
+    }
+
+    fn is_forced(&self) -> bool {
+        self.phase() == Phase::Forced
+    }
+
+    /// `waker` is called when the team has ended; at once if it has.
+    pub(super) fn tell_at_the_end(&self, waker: Waker) {
+        *lock(&self.ended) = Some(waker);
+        if self.is_over()
+            && let Some(waker) = lock(&self.ended).take()
+        {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        *lock(&self.phase) == Phase::Over
+    }
+
+    pub(super) fn live(&self) -> usize {
+        self.live.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn seats(&self) -> usize {
+        self.seats.len()
+    }
+
+    pub(super) fn horizon_is_unknown(&self) {
+        self.horizon.store(u64::MAX, Ordering::SeqCst);
+    }
+
+    pub(super) fn horizon_is(&self, armed: Tick) {
+        self.horizon.store(armed.0, Ordering::SeqCst);
+    }
+
+    pub(super) fn take_arms(&self) -> Vec<(u32, Tick)> {
+        std::mem::take(&mut lock(&self.arms))
+    }
+
+    pub(super) fn take_leftovers(&self, into: &mut VecDeque<Token>) {
+        into.extend(lock(&self.leftovers).drain(..));
+    }
+
+    pub(super) fn metrics(&self) -> TeamMetrics {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        TeamMetrics {
+            live: self.live(),
+            events: read(&self.counters.events),
+            stale_events: read(&self.counters.stale),
+            missed: read(&self.counters.missed),
+            panics: read(&self.counters.panics),
+        }
+    }
+}
+
+fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,56 @@
+//! What the flight recorder is told of a visit to a connection.
+
+use super::Driver;
+use crate::connection::{StateKind, Turn};
+use crate::http::Status;
+use crate::reactor::{Context, Event};
+use crate::server::recorder::{Moved, Recorder, Seen};
+use crate::server::timeline::Happened;
+use crate::service::Service;
+
+impl<S: 'static, V: Service<S>> Driver<S, V> {
+    /// Tells the flight recorder what came of an event. Apart, so that a server without one is not
+    /// longer for it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn record(
+        &self,
+        recorder: &mut Recorder,
+        event: Event,
+        turn: &Turn<'_>,
+        written: usize,
+        cx: &Context<'_, S>,
+    ) {
+        let moved = Moved {
+            nanos: cx.nanos(),
+            read: turn.bytes_read(),
+            written,
+            requests: turn.requests(),
+        };
+        if let Event::Ready(_) = event
+            && self.connection.state_kind() == StateKind::Idle
+            && recorder.repeat(cx.token(), moved)
+        {
+            return;
+        }
+        self.record_news(recorder, event, turn.failure(), moved, cx);
+    }
+
+    #[inline(never)]
+    fn record_news(
+        &self,
+        recorder: &mut Recorder,
+        event: Event,
+        answered: Option<Status>,
+        moved: Moved,
+        cx: &Context<'_, S>,
+    ) {
+        let seen = Seen {
+            event: Happened::of(event),
+            state: self.connection.state_kind(),
+            ending: self.connection.ending(),
+            answered,
+        };
+        recorder.note(cx.token(), moved, seen);
+    }
+}
