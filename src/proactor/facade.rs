@@ -89,11 +89,17 @@ impl Proactor {
         options: ProactorOptions,
     ) -> Result<Proactor> {
         options.check()?;
-        let table = Table::new(options.operations_max);
-        let mut pool = Pool::new(options.buffer_bytes, options.buffers.into());
-        let driver = Driver::new(&options, &mut pool);
-        let shared = Shared::new(table, driver, pool);
-        let shared = settle(shared, &mut events.context())?;
+        let mut cx = events.context();
+        let settled = settle(made(&options), &mut cx);
+        let shared = match settled {
+            // A simulated machine watches no ring.
+            Err(error) if options.pattern == Pattern::IoUring => {
+                tracing::warn!(target: "trine::proactor", %error, "the loop takes no io_uring: operations are emulated");
+                let pattern = Pattern::Emulated;
+                settle(made(&ProactorOptions { pattern, ..options }), &mut cx)?
+            }
+            settled => settled?,
+        };
         Ok(Proactor { shared })
     }
 
@@ -275,6 +281,13 @@ impl Proactor {
         };
         cx.with(self.shared, f).unwrap_or_else(elsewhere)
     }
+}
+
+fn made(options: &ProactorOptions) -> Shared {
+    let table = Table::new(options.operations_max);
+    let mut pool = Pool::new(options.buffer_bytes, options.buffers.into());
+    let driver = Driver::new(options, &mut pool);
+    Shared::new(table, driver, pool)
 }
 
 impl fmt::Debug for Proactor {

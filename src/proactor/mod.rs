@@ -24,6 +24,9 @@
 //! - **Draining**: when the loop drains, no connection begins any more and accepting is cancelled; what is
 //!   under way goes on, as long as the sources that wait for it. [`close`](Proactor::close) ends all.
 //!
+//! A stream has at most one operation that receives and one that sends; a file any number. There is no
+//! vectored one and none that sends a file: read, and send what was read.
+//!
 //! Deadlines stay what they are in this crate: a source returns [`Next::Until`](crate::Next::Until) and
 //! cancels what is late.
 //!
