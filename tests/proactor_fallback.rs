@@ -62,6 +62,10 @@ fn a_denied_ring_is_reported_once_for_each_proactor_and_a_granted_one_is_not() {
         None => 0,
     };
     let says_so = |report: &&String| report.contains("io_uring is not to be had");
-    assert_eq!(reports.iter().filter(says_so).count(), expected, "{reports:?}");
+    assert_eq!(
+        reports.iter().filter(says_so).count(),
+        expected,
+        "{reports:?}"
+    );
     assert_eq!(reports.len(), expected, "{reports:?}");
 }

@@ -28,7 +28,7 @@ pub(super) struct Shared {
     pub(super) intake: Intake,
     pub(super) metrics: ProactorMetrics,
     /// Completions by their numbers, in order: told or about to be told, and not taken.
-    posted: VecDeque<(u64, Completion)>,
+    posted: VecDeque<(u32, Completion)>,
     /// Who does what the proactor does by itself, once it is on the loop.
     pub(super) home: Option<Home>,
 }
@@ -201,8 +201,9 @@ impl Shared {
         }
     }
 
-    fn drop_before(&mut self, number: u64) {
-        while self.posted.front().is_some_and(|(next, _)| *next < number) {
+    fn drop_before(&mut self, number: u32) {
+        let precedes = |(posted, _): &(u32, Completion)| Completed::precedes(*posted, number);
+        while self.posted.front().is_some_and(precedes) {
             if let Some((_, completion)) = self.posted.pop_front() {
                 self.metrics.untaken += 1;
                 self.discard(completion.outcome);

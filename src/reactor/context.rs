@@ -110,9 +110,9 @@ impl<S: 'static> Context<'_, S> {
     /// Tells `token` that `operation` has something to give, after the I/O events of this turn, or in
     /// the next. The number that the event will carry.
     #[inline]
-    pub(crate) fn complete(&mut self, token: Token, operation: OperationId) -> u64 {
+    pub(crate) fn complete(&mut self, token: Token, operation: OperationId) -> u32 {
         let number = self.core.completions;
-        self.core.completions += 1;
+        self.core.completions = number.wrapping_add(1);
         let completed = Completed { operation, number };
         self.core.completed.push_back((token, completed));
         number
@@ -120,7 +120,7 @@ impl<S: 'static> Context<'_, S> {
 
     /// The number of the first completion that its source has not been told of.
     #[inline]
-    pub(crate) fn first_untold(&self) -> u64 {
+    pub(crate) fn first_untold(&self) -> u32 {
         let first = self.core.completed.front();
         first.map_or(self.core.completions, |(_, completed)| completed.number)
     }

@@ -31,7 +31,7 @@ pub(super) struct Core<S> {
     /// What operations have to give, and to whom; in the order of their numbers.
     pub(super) completed: VecDeque<(Token, Completed)>,
     /// How many completions there were.
-    pub(super) completions: u64,
+    pub(super) completions: u32,
     pub(super) leaving: VecDeque<Leaving<S>>,
     /// Values shared by sources of this loop; see [`Local`](super::Local).
     pub(super) locals: Locals,

@@ -126,11 +126,17 @@ impl fmt::Debug for OperationId {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Completed {
     pub(crate) operation: OperationId,
-    /// Counts the completions of the loop.
-    pub(crate) number: u64,
+    /// Counts the completions of the loop, and wraps: 32 bits, so that an event stays small.
+    pub(crate) number: u32,
 }
 
 impl Completed {
+    /// Whether number `one` was given before number `other`: fewer than 2^31 wait at a time.
+    #[inline]
+    pub(crate) const fn precedes(one: u32, other: u32) -> bool {
+        one != other && other.wrapping_sub(one) < 1 << 31
+    }
+
     /// The operation that gives it.
     #[must_use]
     pub fn operation(self) -> OperationId {
