@@ -7,9 +7,14 @@
 //! All bytes of a buffer are initialised, once, when it is made or grows: reads go into plain
 //! `&mut [u8]`, which is what safe Rust can hand to the kernel.
 
+mod meter;
+
 use std::fmt;
 
 use bytes::BytesMut;
+
+pub(crate) use meter::Charge;
+pub use meter::Meter;
 
 /// Bytes in flight: filled at the back, consumed at the front.
 ///
@@ -25,6 +30,7 @@ pub struct Buffer {
     bytes: BytesMut,
     start: usize,
     end: usize,
+    charge: Charge,
 }
 
 impl Buffer {
@@ -35,6 +41,16 @@ impl Buffer {
             bytes: BytesMut::zeroed(capacity),
             start: 0,
             end: 0,
+            charge: Charge::default(),
+        }
+    }
+
+    /// The same, counted by `meter` for as long as it lives, with all that it grows.
+    #[must_use]
+    pub fn metered(capacity: usize, meter: &Meter) -> Buffer {
+        Buffer {
+            charge: meter.charge(capacity),
+            ..Buffer::with_capacity(capacity)
         }
     }
 
@@ -140,16 +156,30 @@ impl Buffer {
         (self.start, self.end) = (0, 0);
     }
 
+    /// How many bytes the capacity grows by when room for `least` bytes is asked for.
+    #[must_use]
+    pub fn growth(&self, least: usize) -> usize {
+        match self.bytes.len() - self.len() {
+            room if room >= least => 0,
+            _ => self.grown(least) - self.bytes.len(),
+        }
+    }
+
+    fn grown(&self, least: usize) -> usize {
+        (self.len() + least).next_power_of_two().max(MIN_CAPACITY)
+    }
+
     #[cold]
     fn make_room(&mut self, least: usize) {
         let len = self.len();
         if self.start > 0 && self.bytes.len() - len >= least {
             self.bytes.copy_within(self.start..self.end, 0);
         } else {
-            let capacity = (len + least).next_power_of_two().max(MIN_CAPACITY);
+            let capacity = self.grown(least);
             let mut grown = BytesMut::zeroed(capacity);
             grown[..len].copy_from_slice(self.data());
             self.bytes = grown;
+            self.charge.change(capacity);
         }
         (self.start, self.end) = (0, len);
     }
@@ -173,15 +203,23 @@ pub struct BufferPool {
     spare: Spare<Buffer>,
     /// In bytes, for each new buffer.
     capacity: usize,
+    meter: Meter,
 }
 
 impl BufferPool {
     /// A pool of buffers of `capacity` bytes that keeps at most `spare_max` unused ones.
     #[must_use]
     pub fn new(capacity: usize, spare_max: usize) -> BufferPool {
+        BufferPool::metered(capacity, spare_max, Meter::default())
+    }
+
+    /// The same, with its buffers counted by `meter`.
+    #[must_use]
+    pub fn metered(capacity: usize, spare_max: usize, meter: Meter) -> BufferPool {
         BufferPool {
             spare: Spare::new(spare_max),
             capacity,
+            meter,
         }
     }
 
@@ -191,7 +229,7 @@ impl BufferPool {
     pub fn take(&mut self) -> Box<Buffer> {
         self.spare
             .take()
-            .unwrap_or_else(|| Box::new(Buffer::with_capacity(self.capacity)))
+            .unwrap_or_else(|| Box::new(Buffer::metered(self.capacity, &self.meter)))
     }
 
     /// Takes back a buffer nobody needs; its data is forgotten. A buffer that grew or shrank goes

@@ -76,6 +76,7 @@
 //! | what is accepted and refused as HTTP, and the attacks | `http/mod.rs` |
 //! | percent-decoding; the types of the `http` crate | `http/percent.rs`, `http/types.rs` |
 //! | what is optional | `features.rs` |
+//! | faults, and what proves that they are survived | `faults.rs`; drills from outside: `.ci/drills` |
 //! | states and deadlines of a connection | `connection/state.rs`, `connection/config.rs` |
 //! | bodies in pieces: what is asked when, marks, ends | `connection/streaming.rs`, `connection/exchange.rs` |
 //! | how and why connections end | `connection/ending.rs`, `connection/close_reason.rs` |
@@ -87,6 +88,9 @@
 //! | sockets moved for a connection | `server/driver.rs`; deadlines, drain: `server/driver/facts.rs` |
 //! | how each exchange went: noted, told, as a line of a log | `connection/journal.rs`, `server/{observer,served,access_line}.rs` |
 //! | what can be set about a server, and whether it makes sense | `server/settings.rs` |
+//! | overload: the rungs, which one it is, who makes room, what connections do | `server/{ladder,overload,sweep}.rs`, `server/driver/pressed.rs`, `connection/overload.rs` |
+//! | bytes in buffers, counted; descriptors kept back | `buffer/meter.rs`, `connection/pools.rs`; `reactor/reserve.rs` |
+//! | counters for Prometheus | `server/exposition.rs` |
 //! | the service called, panics caught | `server/unit.rs` |
 //! | the life of a connection: recorded, told | `server/recorder.rs`, `server/timeline.rs` |
 //! | vectors in the parser | `http/block.rs` |
@@ -160,6 +164,8 @@ pub mod server;
 pub mod testing;
 
 pub mod features;
+
+pub mod faults;
 
 pub use connection::CloseReason;
 pub use http::{Request, Response};

@@ -59,6 +59,15 @@ fn a_later_head_has_10_s_from_its_first_bytes() {
 }
 
 #[test]
+fn a_connection_for_one_request_has_the_deadline_of_its_head_all_the_same() {
+    Trace::with(|config| config.requests_per_connection_max = 1)
+        .reads("GET / HTTP/1.1\r\n")
+        .at(10_000)
+        .expires()
+        .answers(&["408 close Request Timeout"]);
+}
+
+#[test]
 fn empty_lines_between_requests_extend_nothing() {
     Trace::new()
         .reads(HELLO)

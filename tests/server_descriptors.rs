@@ -16,6 +16,8 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use support::client::{Client, get};
 use support::{eventually, site, start};
+use trine::Server;
+use trine::server::Ladder;
 
 /// Set in the process that is to be the server.
 const SERVE: &str = "TRINE_TEST_SERVE";
@@ -34,7 +36,9 @@ fn serve_with_few_descriptors() {
         maximum: Some(LIMIT),
     };
     setrlimit(Resource::Nofile, limit).unwrap();
-    let server = start(|server| server.connections_max(1_000), site);
+    // Nobody who is served is to go for one who waits.
+    let roomy = |server: Server| server.connections_max(1_000).overload(Ladder::off());
+    let server = start(roomy, site);
     println!("\nlistening {}", server.address());
     let mut hog: Vec<File> = Vec::new();
     for order in std::io::stdin().lines() {

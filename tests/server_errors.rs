@@ -12,6 +12,7 @@ use support::{PATIENCE, Running, SHORT, eventually, promises, site, start};
 use trine::Server;
 use trine::connection::CloseReason;
 use trine::http::Request;
+use trine::server::Ladder;
 use trine::service::{Answered, Reply};
 
 /// Expects the last answer of a connection.
@@ -103,6 +104,12 @@ fn refused() -> Vec<(u16, CloseReason, String)> {
         ),
         (505, BadRequest, "GET / HTTP/2.0\r\nHost: a\r\n\r\n".into()),
     ]
+}
+
+/// With so many connections at most, and nobody idle who goes for a newcomer: however slow the machine
+/// that runs the test is.
+fn cap(server: Server, connections: usize) -> Server {
+    server.connections_max(connections).overload(Ladder::off())
 }
 
 #[test]
@@ -210,7 +217,7 @@ fn a_service_that_does_not_answer_in_time_is_answered_for_with_504() {
 
 #[test]
 fn a_client_beyond_the_limit_is_told_503() {
-    let server = start(|server| server.connections_max(1), site);
+    let server = start(|server| cap(server, 1), site);
     let mut first = server.client();
     assert_eq!(first.get("/").status, 200);
     let mut second = server.client();
@@ -223,7 +230,7 @@ fn a_client_beyond_the_limit_is_told_503() {
 
 #[test]
 fn a_client_beyond_the_limit_is_told_503_though_it_has_asked_already() {
-    let server = start(|server| server.connections_max(1), site);
+    let server = start(|server| cap(server, 1), site);
     let mut first = server.client();
     assert_eq!(first.get("/").status, 200);
     for _ in 0..50 {

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use support::client::{Client, get};
 use support::{PATIENCE, Running, eventually, site, start};
+use trine::Server;
 use trine::connection::CloseReason;
 use trine::http::Request;
+use trine::server::Ladder;
 use trine::service::Reply;
 
 /// Clients that are told 503 at one time; more wait in the kernel's queue.
@@ -27,9 +29,15 @@ fn served(server: &Running, count: usize) -> Vec<Client> {
     clients
 }
 
+/// With so many connections at most, and nobody idle who goes for a newcomer: however slow the machine
+/// that runs the test is.
+fn cap(server: Server, connections: usize) -> Server {
+    server.connections_max(connections).overload(Ladder::off())
+}
+
 #[test]
 fn clients_beyond_the_limit_are_refused_and_those_within_it_are_served() {
-    let server = start(|server| server.connections_max(10), site);
+    let server = start(|server| cap(server, 10), site);
     let mut within = served(&server, 10);
     let mut beyond: Vec<Client> = (0..30).map(|_| server.client()).collect();
     for client in &mut beyond {
@@ -45,7 +53,7 @@ fn clients_beyond_the_limit_are_refused_and_those_within_it_are_served() {
 
 #[test]
 fn a_closed_connection_makes_room_for_a_new_one() {
-    let server = start(|server| server.connections_max(5), site);
+    let server = start(|server| cap(server, 5), site);
     for _ in 0..20 {
         let clients = served(&server, 5);
         drop(clients);
@@ -60,7 +68,7 @@ fn more_clients_than_can_be_refused_at_once_wait_and_are_let_in_when_there_is_ro
         |mut server| {
             // Refused clients that do not close take their place for a while.
             server.config_mut().deadlines.linger = trine::time::Span::from_secs(60);
-            server.connections_max(4)
+            cap(server, 4)
         },
         site,
     );
@@ -135,7 +143,7 @@ fn a_burst_of_connections_is_accepted_in_parts_and_others_have_their_turn_betwee
 
 #[test]
 fn a_server_of_one_connection_serves_one_after_another() {
-    let server = start(|server| server.connections_max(1), site);
+    let server = start(|server| cap(server, 1), site);
     for _ in 0..50 {
         let mut client = server.client();
         client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -151,7 +159,7 @@ fn a_refused_client_that_stays_takes_no_place_from_one_that_can_be_served() {
     let server = start(
         |mut server| {
             server.config_mut().deadlines.linger = trine::time::Span::from_secs(60);
-            server.connections_max(1)
+            cap(server, 1)
         },
         site,
     );

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use trine::http::{Method, Request};
 use trine::reactor::Link;
+use trine::server::Ladder;
 use trine::service::{Deferred, Reply, respond};
 use trine::testing::{Client, Faults, Sim};
 use trine::{CloseReason, Response, Signal, Sources};
@@ -331,7 +332,7 @@ fn a_client_that_leaves_with_an_answer_unread_resets_the_connection() {
 #[test]
 fn a_burst_beyond_the_limit_is_refused_and_the_rest_waits_for_room() {
     let mut sim = Sim::seeded(1);
-    let server = sim.server().connections_max(2);
+    let server = sim.server().connections_max(2).overload(Ladder::off());
     let address = sim.serve(server, respond(|_| Response::text("ok")));
     let mut clients: Vec<_> = (0..200).map(|_| sim.connect(address)).collect();
     sim.settle();

@@ -120,6 +120,9 @@ fn tour(address: SocketAddr, timeline: &Timeline, may_block: bool) -> io::Result
         client.get("/delay/50")?.body == "later",
         "/delay/50 came later",
     );
+    let metrics = client.get("/metrics")?.body;
+    let counted = "http_server_overload_rung 0\n";
+    timeline.check(metrics.contains(counted), "/metrics counts");
     let slept = client.get("/sleep/50")?;
     let expected = if may_block { 200 } else { 501 };
     timeline.check(

@@ -15,6 +15,7 @@
 //! | `/spawn` | what `ls -l /proc/self/fd` says in a child: the descriptors it has |
 //! | `/spawn/signals` | the signal mask and dispositions of a child |
 //! | `/panic` | 500 |
+//! | `/metrics` | what the server and its loop count, for Prometheus |
 //!
 //! With `--access-log FILE` one line a request is written, whatever clients send.
 
@@ -41,6 +42,7 @@ use operation::Operation;
 use site::Site;
 use spawn::{Bounds, Spawner};
 use support::Example;
+use support::metrics_page::MetricsPage;
 use support::server_flags::{Model, ServerFlags};
 use trine::{EventLoop, Server, Signal, Sources};
 
@@ -76,6 +78,7 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
         may_block: flags.model() == Model::HalfSync,
         files,
         spawner: Some(Spawner::new(&mut event_loop, Bounds::default())?),
+        metrics: MetricsPage::default(),
     };
     let server = flags.apply(operation.bind(example.listen)?);
     let (server, writing) = match &own.access_log {
@@ -87,8 +90,9 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
         demo::demo(address, timeline, may_block, demo_folder.as_deref())
     });
     let server = operation.reloading(server);
-    // Nobody asks for the counters.
-    let _ = flags.attach(server, &mut event_loop, move || site.clone(), || ())?;
+    let page = site.metrics.clone();
+    let count = flags.attach(server, &mut event_loop, move || site.clone(), || ())?;
+    page.follow(count, &mut event_loop)?;
     event_loop.drain_on_signals([Signal::TERM, Signal::INT], flags.drain_limit())?;
     let ended = event_loop.run(&mut ());
     drop(event_loop); // and with it whoever writes lines

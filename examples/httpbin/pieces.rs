@@ -54,17 +54,25 @@ impl Octets {
 }
 
 const ALPHABET: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
+const PIECE: usize = 16 << 10;
+
+/// A piece from any letter on.
+static LETTERS: [u8; PIECE + ALPHABET.len()] = {
+    let mut letters = [0; PIECE + ALPHABET.len()];
+    let mut at = 0;
+    while at < letters.len() {
+        letters[at] = ALPHABET[at % ALPHABET.len()];
+        at += 1;
+    }
+    letters
+};
 
 impl Exchange for Octets {
     fn produce(&mut self, flow: &mut Flow<'_>, (): &mut ()) {
         let _ = flow.respond(&octets(), Some(self.length)); // as above
         while flow.room() > 0 {
             let from = (self.sent % ALPHABET.len() as u64) as usize;
-            let mut piece = [0; 16 * 1024];
-            for (at, octet) in piece.iter_mut().enumerate() {
-                *octet = ALPHABET[(from + at) % ALPHABET.len()];
-            }
-            self.sent += flow.write(&piece) as u64;
+            self.sent += flow.write(&LETTERS[from..from + PIECE]) as u64;
         }
     }
 }

@@ -12,6 +12,7 @@ use super::anything;
 use super::files::Files;
 use super::pieces::{Chunks, Echo, Octets};
 use super::spawn::{Spawner, command_of};
+use super::support::metrics_page::MetricsPage;
 
 /// The service.
 #[derive(Clone, Default)]
@@ -24,6 +25,7 @@ pub struct Site {
     pub files: Option<Files>,
     /// Who starts children for `/spawn`.
     pub spawner: Option<Spawner>,
+    pub metrics: MetricsPage,
 }
 
 /// In milliseconds: nothing wakes a thread that sleeps.
@@ -56,6 +58,7 @@ impl Service for Site {
         }
         match path.rsplit_once('/') {
             Some(("", "hello")) => reply.text("hello"),
+            Some(("", "metrics")) => reply.send(self.metrics.response(|_| {})),
             Some(("", "panic")) => panic!("asked to"),
             Some(("", "response-header")) => reply.send(with_value(request)),
             Some(("/status", code)) => reply.send(status(code)),

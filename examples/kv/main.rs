@@ -28,14 +28,13 @@ mod stores;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use metrics::Counters;
 use service::Kv;
 use stores::Choice;
 use support::Example;
-use support::server_flags::{Count, ServerFlags};
+use support::metrics_page::MetricsPage;
+use support::server_flags::ServerFlags;
 use trine::resp::RespServer;
 use trine::storage::{Health, StorageUnit, UnitOptions};
 use trine::{EventLoop, Server, Signal, Sources};
@@ -83,11 +82,11 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let kv = Kv {
         unit: unit.clone(),
         patience: flags.handler_limit(),
-        counters: Arc::default(),
+        page: MetricsPage::default(),
     };
-    let counters = Arc::clone(&kv.counters);
+    let page = kv.page.clone();
     let count = flags.attach(server, &mut event_loop, move || kv.clone(), || None)?;
-    show(count, &counters, &mut event_loop)?;
+    page.follow(count, &mut event_loop)?;
     if let Some(server) = resp {
         server.attach(&mut event_loop, unit.clone())?;
     }
@@ -124,27 +123,6 @@ fn watch(unit: &StorageUnit, event_loop: &mut EventLoop<Failure>) -> trine::Resu
             *failure = Some(why);
             cx.stop();
         }
-    })?;
-    Ok(())
-}
-
-/// Copies the counters once a second to where any thread can show them.
-fn show(
-    count: Count<Failure>,
-    counters: &Arc<Mutex<Counters>>,
-    event_loop: &mut EventLoop<Failure>,
-) -> trine::Result<()> {
-    let counters = Arc::clone(counters);
-    event_loop.every(Duration::from_secs(1), move |_, _, cx| {
-        let (server, of_loop) = (count(cx), cx.metrics());
-        let now = Counters {
-            server,
-            turns: of_loop.turns,
-            busy_seconds: of_loop.busy.as_secs_f64(),
-            lag_p99_millis: of_loop.lag.quantile(0.99),
-            slow_callbacks: of_loop.slow_callbacks,
-        };
-        *counters.lock().unwrap_or_else(PoisonError::into_inner) = now;
     })?;
     Ok(())
 }

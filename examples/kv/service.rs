@@ -1,8 +1,6 @@
 //! The service: requests to operations, outcomes to answers. It waits for nothing: what the store
 //! does not have at once is answered when it is done, by a thread of the store.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use trine::Response;
 use trine::http::{Method, Request};
 use trine::service::{Answered, Deferred, Reply, Service};
@@ -12,10 +10,11 @@ use trine::storage::{
 };
 use trine::time::Span;
 
-use super::answer::{answer, with};
+use super::answer::answer;
 use super::ask::{self, Ask, Wish};
-use super::metrics::{self, Counters};
+use super::metrics;
 use super::problem::Problem;
+use super::support::metrics_page::MetricsPage;
 
 /// The service; a clone for each thread that calls one.
 #[derive(Clone)]
@@ -24,7 +23,7 @@ pub struct Kv {
     /// How long an operation may wait for its turn.
     pub patience: Span,
     /// What the loop says of itself, once a second.
-    pub counters: Arc<Mutex<Counters>>,
+    pub page: MetricsPage,
 }
 
 impl<S: 'static> Service<S> for Kv {
@@ -83,13 +82,8 @@ impl Kv {
         if !matches!(request.method(), Method::Get | Method::Head) {
             return Problem::method("GET, HEAD").response();
         }
-        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = metrics::text(&self.unit, &counters);
-        with(
-            Response::bytes(text),
-            "Content-Type",
-            metrics::TYPE.to_owned(),
-        )
+        self.page
+            .response(|page| metrics::storage(page, &self.unit))
     }
 }
 

@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each example uses a part of it")]
 
 pub mod client;
+pub mod metrics_page;
 pub mod server_flags;
 
 use std::fmt::Display;

@@ -1,7 +1,6 @@
 //! One flag for each deadline and limit of a server, and for who calls its service.
 
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use trine::concurrency::{HalfSyncHalfAsync, WorkerOptions};
@@ -9,7 +8,9 @@ use trine::connection::{Config, Rate};
 use trine::reactor::Context;
 use trine::server::{Reload, ServerMetrics};
 use trine::time::Span;
-use trine::{EventLoop, Server, Service};
+use trine::{EventLoop, Server, Service, Signal, Sources};
+
+use super::metrics_page::MetricsPage;
 
 /// What was said on the command line; what was not keeps its default.
 #[derive(Default)]
@@ -25,6 +26,8 @@ pub struct ServerFlags {
     field_limit: Option<u16>,
     body_limit: Option<u64>,
     max_connections: Option<usize>,
+    max_requests: Option<u32>,
+    memory_limit: Option<usize>,
     model: Option<Model>,
     workers: Option<usize>,
     queue: Option<usize>,
@@ -64,6 +67,8 @@ impl ServerFlags {
   --body-limit BYTES    of a request body (default 1048576 if it is collected, none in pieces; of kv
                         16777216)
   --max-connections N   at one time (default half of the descriptors)
+  --max-requests N      on one connection (default 1000)
+  --memory-limit BYTES  that connections hold in buffers together (default a quarter of the memory)
   --model MODEL         who calls the service: single, the loop (default), or half-sync, worker
                         threads that may block (default with --workers or --queue)
   --workers N           worker threads (default 8)
@@ -85,6 +90,8 @@ impl ServerFlags {
             "field-limit" => self.field_limit = positive(name, from)?,
             "body-limit" => self.body_limit = positive(name, from)?,
             "max-connections" => self.max_connections = positive(name, from)?,
+            "max-requests" => self.max_requests = positive(name, from)?,
+            "memory-limit" => self.memory_limit = positive(name, from)?,
             "model" => self.model = Some(model(from)?),
             "workers" => self.workers = positive(name, from)?,
             "queue" => self.queue = positive(name, from)?,
@@ -106,24 +113,20 @@ impl ServerFlags {
         self.model.or(implied).unwrap_or(Model::Single)
     }
 
-    /// Runs `server` with the service under the model that was asked for. Each thread that calls it
-    /// makes its own, and its own state; so does the loop.
+    /// Runs `server` with the service under the model that was asked for, and has its loop write `page`.
+    /// Each thread that calls the service makes its own, and its own state; so does the loop.
     pub fn serve<V: Service<W>, W: 'static, R: Reload<W>>(
         &self,
         server: Server<R>,
+        page: &MetricsPage,
         service: impl Fn() -> V + Send + Sync + 'static,
-        state: impl Fn() -> W + Send + Sync + 'static,
+        state: impl Fn() -> W + Send + Sync + Clone + 'static,
     ) -> trine::Result<()> {
-        match self.model() {
-            Model::Single => server.serve_with(service(), state()),
-            Model::HalfSync => {
-                let state = Arc::new(state);
-                let of_worker = Arc::clone(&state);
-                let options = self.worker_options();
-                let service = HalfSyncHalfAsync::start(&options, service, move || of_worker())?;
-                server.serve_with(service, state())
-            }
-        }
+        let mut event_loop = EventLoop::new()?;
+        let count = self.attach(server, &mut event_loop, service, state.clone())?;
+        page.follow(count, &mut event_loop)?;
+        event_loop.drain_on_signals([Signal::TERM, Signal::INT], self.drain_limit())?;
+        event_loop.run(&mut state())
     }
 
     /// Puts `server` with the service on a loop, under the model that was asked for; otherwise as
@@ -179,6 +182,9 @@ impl ServerFlags {
             let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
             log.init();
         }
+        if let Some(bytes) = self.memory_limit {
+            server = server.memory_max(bytes);
+        }
         if let Some(millis) = self.watch_stalls {
             server = server.watch_stalls(Duration::from_millis(millis));
         }
@@ -217,6 +223,8 @@ impl ServerFlags {
         limits.fields_max = self.field_limit.unwrap_or(limits.fields_max);
         limits.body_bytes_max = self.body_limit.unwrap_or(limits.body_bytes_max);
         limits.streamed_bytes_max = self.body_limit.unwrap_or(limits.streamed_bytes_max);
+        config.requests_per_connection_max =
+            (self.max_requests).unwrap_or(config.requests_per_connection_max);
     }
 }
 

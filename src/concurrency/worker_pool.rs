@@ -182,10 +182,9 @@ enum Life<W, B> {
 }
 
 impl<J, M: Fn() -> W, W: Worker<J>> Thread<J, M, W> {
-    fn make(&mut self, replaced: u64) -> Step {
+    fn make(&mut self) -> Step {
         match catch_unwind(AssertUnwindSafe(|| (self.make)())) {
             Ok(worker) => {
-                self.replaced.fetch_add(replaced, Ordering::Relaxed);
                 self.life = Life::Free(worker);
                 Step::Goes
             }
@@ -238,8 +237,11 @@ impl<J, M: Fn() -> W, W: Worker<J>> Steps for Thread<J, M, W> {
     /// One worker after the other, until the queue is closed and empty.
     fn step(&mut self, patience: Duration) -> Step {
         match std::mem::replace(&mut self.life, Life::Gone) {
-            Life::Making => self.make(0),
-            Life::Gone => self.make(1),
+            Life::Making => self.make(),
+            Life::Gone => {
+                self.replaced.fetch_add(1, Ordering::Relaxed);
+                self.make()
+            }
             Life::Free(worker) => self.begin(worker, patience),
             Life::Busy(worker, begun) => self.end(worker, begun),
         }

@@ -58,13 +58,21 @@ pub enum CloseReason {
     DrainedIdle,
     /// The server had no room for one more connection (503).
     Overloaded,
+    /// It was idle, and the server needed its place (silent).
+    Evicted,
+    /// The server was short of memory or connections; the last answer said so by `Connection: close`.
+    Shed,
+    /// The server was short of memory and did not give the request to the service (503).
+    Refused,
+    /// The body would have taken the server beyond the memory it may have (503).
+    MemoryLimit,
     /// The server would not wait any longer.
     Forced,
 }
 
 impl CloseReason {
     /// Every reason, in the order of [`index`](CloseReason::index).
-    pub const ALL: [CloseReason; 23] = [
+    pub const ALL: [CloseReason; 27] = [
         CloseReason::PeerClosed,
         CloseReason::CloseRequested,
         CloseReason::PeerReset,
@@ -87,6 +95,10 @@ impl CloseReason {
         CloseReason::Drained,
         CloseReason::DrainedIdle,
         CloseReason::Overloaded,
+        CloseReason::Evicted,
+        CloseReason::Shed,
+        CloseReason::Refused,
+        CloseReason::MemoryLimit,
         CloseReason::Forced,
     ];
 
@@ -143,6 +155,10 @@ impl fmt::Display for CloseReason {
             CloseReason::Drained => "drained",
             CloseReason::DrainedIdle => "drained idle",
             CloseReason::Overloaded => "overloaded",
+            CloseReason::Evicted => "evicted",
+            CloseReason::Shed => "shed",
+            CloseReason::Refused => "refused",
+            CloseReason::MemoryLimit => "memory limit",
             CloseReason::Forced => "forced",
         })
     }

@@ -1,5 +1,7 @@
 //! What can be set about a connection. Every deadline and every bound is on by default.
 
+use super::input::Input;
+use super::reply::LARGE;
 use crate::http::Limits;
 use crate::time::Span;
 
@@ -25,6 +27,36 @@ pub struct Config {
     pub output_bytes_low: usize,
     /// In bytes: what a lingering connection discards at most.
     pub linger_bytes_max: u32,
+}
+
+impl Config {
+    /// How many bytes a connection holds in buffers at most, besides one answer of the service.
+    ///
+    /// That is the largest request that is collected (head, body, as many bytes again for the sizes of
+    /// chunks of few bytes, the overhead and the trailers) and room for a read behind it, and [`output_bytes_high`](Config::output_bytes_high) of
+    /// answers with one more behind them of up to 64 KiB (longer ones are not copied), both rounded up
+    /// to powers of two, as buffers grow. What an answer's fields take comes on top.
+    #[must_use]
+    pub fn connection_memory_max(&self) -> usize {
+        let limits = &self.limits;
+        let overhead =
+            u64::from(limits.chunk_overhead_bytes_max) + u64::from(limits.trailer_bytes_max);
+        let raw = limits.body_bytes_max.saturating_mul(2); // with as many bytes of chunk sizes
+        let body = usize::try_from(raw.saturating_add(overhead));
+        let request = body
+            .unwrap_or(usize::MAX)
+            .saturating_add(limits.head_bytes_max as usize)
+            .saturating_add(Input::ROOM_MAX);
+        let answers = self.output_bytes_high.saturating_add(LARGE);
+        power_of_two(request).saturating_add(power_of_two(answers.saturating_add(HEAD)))
+    }
+}
+
+/// In bytes, for the head of an answer.
+const HEAD: usize = 1024;
+
+fn power_of_two(bytes: usize) -> usize {
+    bytes.checked_next_power_of_two().unwrap_or(usize::MAX)
 }
 
 impl Default for Config {

@@ -10,13 +10,16 @@ use super::pools::Pools;
 use super::progress::Polled;
 use super::state::{State, Then};
 use super::turn::{Step, Turn};
-use super::{Connection, Failure, Left, Peer, Quota};
+use super::{Connection, Failure, Left, Peer, Plea, Quota};
 use crate::buffer::Buffer;
-use crate::http::{self, ParseError, Response, ResponseContext};
+use crate::http::{self, ParseError, Response, ResponseContext, Status};
 
 /// In bytes: an answer that will be with a client that asked for the close before anything the
 /// client may send against its word.
 const CLOSE_AT_ONCE_BYTES_MAX: usize = 16 * 1024;
+
+/// What a server that has no room says of when to come again: it may have by then.
+const RETRY_AFTER_SECONDS: &str = "1";
 
 impl Connection {
     /// Writing, and all is written.
@@ -59,10 +62,11 @@ impl Connection {
 
     /// Why a connection ends whose last answer is given.
     pub(super) fn last_reason(&self) -> CloseReason {
-        match self.quota {
-            Quota::Draining => CloseReason::Drained,
-            Quota::Requests(Left::NONE) => CloseReason::RequestCap,
-            Quota::Requests(_) => CloseReason::CloseRequested,
+        match (self.quota, self.plea) {
+            (Quota::Draining, _) => CloseReason::Drained,
+            (_, Plea::LastAnswer | Plea::PlaceOrLastAnswer) => CloseReason::Shed,
+            (Quota::Requests(Left::NONE), _) => CloseReason::RequestCap,
+            (Quota::Requests(_), _) => CloseReason::CloseRequested,
         }
     }
 
@@ -100,7 +104,12 @@ impl Connection {
         self.drop_input(turn.pools);
         let output = self.output.get_or_insert_with(|| turn.pools.take_output());
         let mark = output.len();
-        let response = Response::text(status.reason()).with_status(status);
+        let mut response = Response::text(status.reason()).with_status(status);
+        if status == Status::SERVICE_UNAVAILABLE {
+            response = response
+                .with_field("Retry-After", RETRY_AFTER_SECONDS)
+                .expect("a name without colon, and a digit");
+        }
         http::encode(&response, context, turn.date, output);
         self.note_answer(mark, true, turn);
         self.write_then(Then::Linger(reason), turn)

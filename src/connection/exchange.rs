@@ -10,9 +10,10 @@ use bytes::Bytes;
 
 use super::config::{Deadlines, Rate};
 use super::deferred::Wake;
+use super::pools::Pools;
 use super::reply::LARGE;
 use super::state::NOT_JUDGED;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Charge};
 use crate::http::{
     self, BodyDecoder, CHUNK_OVERHEAD_BYTES_MAX, Content, Framing, HttpDate, Response,
     ResponseContext, Status, Trailers, Version,
@@ -129,6 +130,8 @@ pub(super) struct Streaming {
     pub producer: Producer,
     /// The rest of a whole answer, if the service gave one: the connection produces from it itself.
     pub supply: Bytes,
+    /// Kept for as long as the exchange: a part of a value keeps the whole in memory.
+    pub supply_charge: Charge,
     pub sending: Allowance,
     pub taking: Allowance,
     pub awaited: Awaited,
@@ -151,6 +154,7 @@ impl Streaming {
             outgoing: Outgoing::Owed,
             producer: Producer::Due,
             supply: Bytes::new(),
+            supply_charge: Charge::default(),
             sending: Allowance::fresh(deadlines.body_rate),
             taking: Allowance {
                 left: deadlines.write_rate.window,
@@ -158,6 +162,13 @@ impl Streaming {
             },
             awaited: Awaited::Service,
             until,
+        }
+    }
+
+    /// Counts an answer that the service has given whole, now that it has let go of it.
+    pub fn charge_supply(&mut self, pools: &Pools) {
+        if !self.supply.is_empty() && self.supply_charge.bytes() == 0 {
+            self.supply_charge = pools.charge(&self.supply);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a connection holds while it has bytes of a request: the bytes, and how far the parser is.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Meter};
 use crate::http::{
     BodyDecoder, Framing, Head, Limits, ParseError, Progress, Request, RequestParser, Trailers,
 };
@@ -25,9 +25,12 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub fn with_capacity(capacity: usize) -> Input {
+    /// In bytes: the most room that a read asks for.
+    pub const ROOM_MAX: usize = ROOM.1;
+
+    pub fn with_capacity(capacity: usize, meter: &Meter) -> Input {
         Input {
-            bytes: Buffer::with_capacity(capacity),
+            bytes: Buffer::metered(capacity, meter),
             parser: RequestParser::default(),
             body: BodyDecoder::new(Framing::None),
         }
@@ -36,11 +39,21 @@ impl Input {
     /// Where the next bytes are to be read into.
     #[inline(always)]
     pub fn space(&mut self) -> &mut [u8] {
-        let least = match self.bytes.len() {
+        self.bytes.space(self.room())
+    }
+
+    /// The least room that the next read gets.
+    #[inline(always)]
+    fn room(&self) -> usize {
+        match self.bytes.len() {
             0 => ROOM.0,
             len => len.clamp(ROOM.0, ROOM.1),
-        };
-        self.bytes.space(least)
+        }
+    }
+
+    /// How many bytes the next read adds to what is held in memory.
+    pub fn growth(&self) -> usize {
+        self.bytes.growth(self.room())
     }
 
     #[inline(always)]
@@ -154,12 +167,12 @@ impl Input {
     /// Moves what is held to a buffer of its own size and leaves this one empty for others, if it
     /// has at least `large` bytes and is hardly used. The new one is at most half as large and is
     /// not sparse, so a byte is moved O(1) times.
-    pub fn shrink(&mut self, large: usize) -> Option<Input> {
+    pub fn shrink(&mut self, large: usize, meter: &Meter) -> Option<Input> {
         let len = self.bytes.len();
         if len == 0 || self.capacity() < large || self.capacity() / SPARSE < len {
             return None;
         }
-        let mut bytes = Buffer::with_capacity((2 * len).next_power_of_two());
+        let mut bytes = Buffer::metered((2 * len).next_power_of_two(), meter);
         bytes.append(self.bytes.data());
         self.bytes.clear();
         Some(Input {

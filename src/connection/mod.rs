@@ -38,6 +38,7 @@ mod exchange;
 mod facts;
 mod input;
 mod journal;
+mod overload;
 mod pools;
 mod progress;
 mod reply;
@@ -77,6 +78,7 @@ pub struct Connection {
     output: Option<Box<Buffer>>,
     quota: Quota,
     peer: Peer,
+    plea: Plea,
 }
 
 /// How many more requests may begin.
@@ -88,7 +90,7 @@ enum Quota {
 }
 
 /// A number, one of which is never used, so that a quota is no larger than it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Left {
     plus_one: NonZeroU32,
 }
@@ -96,6 +98,9 @@ struct Left {
 impl Left {
     const NONE: Left = Left {
         plus_one: NonZeroU32::MIN,
+    };
+    const ONE: Left = Left {
+        plus_one: NonZeroU32::MIN.saturating_add(1),
     };
 
     fn new(requests: u32) -> Left {
@@ -130,6 +135,18 @@ impl Quota {
     }
 }
 
+/// What a server that is short of something asks of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Plea {
+    Nothing,
+    /// Its next answer is the last; the answer says so.
+    LastAnswer,
+    /// To go, if it is idle.
+    Place,
+    /// To go if it is idle; otherwise its next answer is the last.
+    PlaceOrLastAnswer,
+}
+
 /// What the client may still do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Peer {
@@ -157,6 +174,7 @@ impl Connection {
             output: None,
             quota: Quota::Requests(Left::new(config.requests_per_connection_max.max(1))),
             peer: Peer::Open,
+            plea: Plea::Nothing,
         }
     }
 
@@ -332,6 +350,21 @@ impl Connection {
     pub fn memory(&self) -> usize {
         let input = self.input.as_deref().map_or(0, Input::capacity);
         input + self.output.as_deref().map_or(0, Buffer::capacity)
+    }
+
+    /// How many bytes of an answer it keeps that the service gave whole and nobody else has.
+    #[must_use]
+    pub fn answer_memory(&self) -> usize {
+        match &self.state {
+            State::Streaming(streaming) => streaming.supply_charge.bytes(),
+            _ => 0,
+        }
+    }
+
+    /// Whether it holds any buffer.
+    #[inline]
+    pub(crate) fn holds_memory(&self) -> bool {
+        self.input.is_some() || self.output.is_some()
     }
 
     /// The present state in a word, for metrics.

@@ -1,29 +1,55 @@
 //! Memory that connections borrow while they have something in it.
 
+use bytes::Bytes;
+
 use super::input::Input;
-use crate::buffer::{Buffer, BufferPool, Spare};
+use crate::buffer::{Buffer, BufferPool, Charge, Meter, Spare};
 
 /// Where connections take their buffers from and give them back to. One for each loop.
 ///
 /// Bounded: unused buffers beyond `spare_max`, and buffers that grew, go back to the allocator.
 /// Nothing here blocks or allocates once the pools are warm.
+///
+/// Counted: [`memory`](Pools::memory) is what the connections hold now, to the byte. The count moves
+/// when the allocator is asked, not when a buffer changes hands.
 #[derive(Debug)]
 pub struct Pools {
     inputs: Spare<Input>,
     outputs: BufferPool,
     /// In bytes, for each new buffer.
     capacity: usize,
+    /// All buffers that were made here, and the answers of services that connections keep.
+    meter: Meter,
+    /// In bytes: with more than that held, no body that is collected gets another byte of memory.
+    memory_max: usize,
 }
+
+/// A full pool has at most this part of a limit on the memory beside what connections hold.
+const SPARE_SHARE: usize = 8;
 
 impl Pools {
     /// Pools of buffers of `capacity` bytes which keep at most `spare_max` unused ones for input
     /// and as many for output.
     #[must_use]
     pub fn new(capacity: usize, spare_max: usize) -> Pools {
+        let meter = Meter::default();
         Pools {
             inputs: Spare::new(spare_max),
-            outputs: BufferPool::new(capacity, spare_max),
+            outputs: BufferPool::metered(capacity, spare_max, meter.clone()),
             capacity,
+            meter,
+            memory_max: usize::MAX,
+        }
+    }
+
+    /// The default pools for connections that may hold `memory_max` bytes together. What is kept
+    /// unused is at most an eighth of that.
+    #[must_use]
+    pub fn within(memory_max: usize) -> Pools {
+        let spare_max = memory_max / SPARE_SHARE / (2 * CAPACITY);
+        Pools {
+            memory_max,
+            ..Pools::new(CAPACITY, spare_max.min(SPARE_MAX))
         }
     }
 
@@ -33,11 +59,44 @@ impl Pools {
         (self.inputs.len(), self.outputs.spare())
     }
 
+    /// In bytes, the buffers that are kept unused.
+    #[must_use]
+    pub fn spare_memory(&self) -> usize {
+        (self.inputs.len() + self.outputs.spare()) * self.capacity
+    }
+
+    /// In bytes, what connections hold now: their buffers, and the rest of answers that the service
+    /// gave whole, if nobody else has those.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.meter.bytes().saturating_sub(self.spare_memory())
+    }
+
+    /// In bytes, at least [`memory`](Pools::memory), at most that and what is kept unused. One load.
+    #[inline]
+    pub(crate) fn memory_at_most(&self) -> usize {
+        self.meter.bytes()
+    }
+
+    /// Whether the limit leaves room for `more` bytes of a body.
+    pub(super) fn has_room(&self, more: usize) -> bool {
+        more == 0 || self.memory().saturating_add(more) <= self.memory_max
+    }
+
+    /// Counts an answer that the service gave whole, unless others have it too: what is shared is
+    /// the service's memory, however many connections send it.
+    pub(super) fn charge(&self, content: &Bytes) -> Charge {
+        match content.is_unique() {
+            true => self.meter.charge(content.len()),
+            false => Charge::default(),
+        }
+    }
+
     #[inline]
     pub(super) fn take_input(&mut self) -> Box<Input> {
         self.inputs
             .take()
-            .unwrap_or_else(|| Box::new(Input::with_capacity(self.capacity)))
+            .unwrap_or_else(|| Box::new(Input::with_capacity(self.capacity, &self.meter)))
     }
 
     /// `input` has no bytes and its machines are at the beginning of a message.
@@ -50,7 +109,7 @@ impl Pools {
 
     /// A partial message that occupies a whole pool buffer is moved to one of its own size.
     pub(super) fn shrink(&mut self, mut input: Box<Input>) -> Box<Input> {
-        match input.shrink(self.capacity) {
+        match input.shrink(self.capacity, &self.meter) {
             Some(small) => {
                 self.give_input(input);
                 Box::new(small)
@@ -70,9 +129,14 @@ impl Pools {
     }
 }
 
-/// 16 KiB each, 256 unused at most.
+/// In bytes, of a buffer as it comes from the default pools.
+const CAPACITY: usize = 16 * 1024;
+/// Buffers that the default pools keep unused, for input and for output each.
+const SPARE_MAX: usize = 256;
+
+/// 16 KiB each, 256 unused at most, and no limit on what connections hold.
 impl Default for Pools {
     fn default() -> Pools {
-        Pools::new(16 * 1024, 256)
+        Pools::within(usize::MAX)
     }
 }

@@ -10,6 +10,7 @@ use super::close_reason::CloseReason;
 use super::deferred::{Found, Slot};
 use super::exchange::Streaming;
 use super::input::Input;
+use super::overload::MEMORY_LIMIT;
 use super::pools::Pools;
 use super::reply::{LARGE, Reply};
 use super::state::{State, Then};
@@ -210,6 +211,10 @@ impl Connection {
     pub(super) fn poll_body(&mut self, turn: &mut Turn<'_>) -> Polled {
         let input = self.input.as_deref_mut()?;
         match input.collect_body(&turn.config.limits) {
+            Ok(Progress::Partial) if !turn.pools.has_room(input.growth()) => {
+                let context = self.unanswered_context();
+                self.fail(MEMORY_LIMIT, context, turn)
+            }
             Ok(Progress::Partial) => self.want_bytes(turn),
             Ok(Progress::Complete) => self.request_is_whole(turn),
             Err(error) => self.refuse(error, turn),
@@ -315,7 +320,7 @@ impl Connection {
         let Some(response) = slot.take().filter(Reply::is_final) else {
             return self.fail(UNANSWERED, context, turn);
         };
-        context.close |= self.quota == Quota::Draining;
+        context.close |= self.is_last();
         let output = self.output.get_or_insert_with(|| turn.pools.take_output());
         let mark = output.len();
         #[cfg(trine_planted)]
@@ -331,6 +336,7 @@ impl Connection {
         self.note_answer(mark, rest.is_none(), turn);
         match rest {
             None => self.answered(context, turn),
+            // The response is gone, so it is seen whether others have the content too.
             Some(content) => self.supply_from(content, turn.now, context, turn),
         }
     }

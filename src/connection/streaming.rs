@@ -19,7 +19,7 @@ use super::exchange::{
 };
 use super::progress::{Polled, read_within_budget};
 use super::state::State;
-use super::turn::{Step, Turn};
+use super::turn::{Admission, Step, Turn};
 use super::{Connection, Failure, PANICKED, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
 use crate::http::{
@@ -66,6 +66,9 @@ impl Connection {
         let (State::Announced { until }, Some(input)) = (&self.state, &mut self.input) else {
             return self.poll(turn);
         };
+        if turn.admits == Admission::Nobody {
+            return self.turn_away(turn);
+        }
         let until = *until;
         let framing = input.head().framing();
         if let Some(journal) = turn.journal.as_deref_mut() {
@@ -134,14 +137,10 @@ impl Connection {
         waker: &dyn Fn() -> Box<dyn Wake>,
         call: impl FnOnce(Call<'_>, &mut Flow<'_>) -> Option<usize>,
     ) -> Option<bool> {
-        let due = self.due(turn);
-        turn.calls_left = turn.calls_left.saturating_sub(1);
+        let due = self.begin_call(turn);
         let State::Streaming(streaming) = &mut self.state else {
             return None;
         };
-        if streaming.outgoing == Outgoing::Owed {
-            streaming.context.close |= self.quota == Quota::Draining;
-        }
         let output = self.output.get_or_insert_with(|| turn.pools.take_output());
         let mut flow = Flow {
             output,
@@ -153,7 +152,7 @@ impl Connection {
             waker,
         };
         let input = self.input.as_deref_mut();
-        Some(match (streaming.producer, due) {
+        let went_well = match (streaming.producer, due) {
             (Producer::Due, _) => {
                 streaming.producer = Producer::Resting;
                 call(Call::Produce, &mut flow).is_some()
@@ -186,7 +185,23 @@ impl Connection {
                 called.is_some()
             }
             (Producer::Resting, _) => true,
-        })
+        };
+        streaming.charge_supply(turn.pools);
+        Some(went_well)
+    }
+
+    /// What the exchange is called for. Its answer is the last if it has not begun and the connection is
+    /// to end.
+    fn begin_call(&mut self, turn: &mut Turn<'_>) -> Due {
+        let due = self.due(turn);
+        turn.calls_left = turn.calls_left.saturating_sub(1);
+        let is_last = self.is_last();
+        if let State::Streaming(streaming) = &mut self.state
+            && streaming.outgoing == Outgoing::Owed
+        {
+            streaming.context.close |= is_last;
+        }
+        due
     }
 
     /// Streaming: output first, then the exchange, then more of the body.
@@ -263,6 +278,7 @@ impl Connection {
         let deadlines = &turn.config.deadlines;
         let mut streaming = Streaming::new(context, Framing::None, until, deadlines);
         streaming.outgoing = Outgoing::Length(content.len() as u64);
+        streaming.supply_charge = turn.pools.charge(&content);
         streaming.supply = content;
         streaming.incoming = Incoming::Ended;
         self.state.change(State::Streaming(Box::new(streaming)));

@@ -31,8 +31,17 @@ pub struct Turn<'a> {
     pub(super) bytes_read: usize,
     /// The connection's own answer, after which it ends, if one was given in this turn.
     pub(super) failure: Option<Status>,
+    pub(super) admits: Admission,
     /// Where this connection notes its exchanges, if somebody wants to know.
     pub(crate) journal: Option<&'a mut Journal>,
+}
+
+/// Whose requests are given to the service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Admission {
+    Everybody,
+    /// No one's: they are told 503.
+    Nobody,
 }
 
 impl<'a> Turn<'a> {
@@ -50,8 +59,15 @@ impl<'a> Turn<'a> {
             calls_left: CALLS_PER_TURN,
             bytes_read: 0,
             failure: None,
+            admits: Admission::Everybody,
             journal: None,
         }
+    }
+
+    /// In this turn, a request whose body is still to come is [turned
+    /// away](super::Connection::turn_away) when it is announced. Whole ones are up to the caller.
+    pub fn admit_nobody(&mut self) {
+        self.admits = Admission::Nobody;
     }
 
     /// How many bytes the connection has read in this turn.

@@ -101,6 +101,16 @@ impl<S: 'static> Context<'_, S> {
         self.core.len()
     }
 
+    /// The source in slot `index`, if there is one, for walks over all of them.
+    pub(crate) fn token_at(&self, index: u32) -> Option<Token> {
+        self.core.token_at(index)
+    }
+
+    /// One more than the highest slot ever used.
+    pub(crate) fn index_bound(&self) -> u32 {
+        self.core.index_bound()
+    }
+
     /// Gives `token` [`Event::Resumed`](super::Event::Resumed) after the events of this turn.
     /// False when it is gone.
     pub fn resume(&mut self, token: Token) -> bool {

@@ -45,11 +45,14 @@ impl Gate {
         self.waiting.take()
     }
 
-    /// There may be so many from now on; nobody is sent away. The listener to resume, if one waits.
-    #[must_use]
-    pub(crate) fn set_max(&mut self, max: usize) -> Option<Token> {
-        self.max = max;
-        self.waiting.take_if(|_| self.live < max)
+    /// Whether a listener waits.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// The listener that waits, which waits no more.
+    pub(crate) fn take_waiting(&mut self) -> Option<Token> {
+        self.waiting.take()
     }
 
     /// Connections now.

@@ -17,15 +17,14 @@
 //!   had come a moment later. Who must not lose even these passes the listening socket on.
 
 use std::io;
-use std::os::fd::OwnedFd;
 
-use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
 use super::accept::{Accept, Input};
 use super::context::Context;
 use super::net::{Peer, Stream, StreamListener};
 use super::registry::Registry;
+use super::reserve::Reserve;
 use super::source::{Event, EventSource, Next, Removed};
 use crate::slab::Token;
 
@@ -50,6 +49,23 @@ pub(crate) trait Acceptor<S>: 'static {
     /// freed what was short.
     fn wait_for_room(&mut self, listener: Token, cx: &mut Context<'_, S>);
 
+    /// Gives up a descriptor that was kept back, so that the next client can be accepted although the
+    /// process has no other. False when there is none.
+    fn lend_descriptor(&mut self, cx: &mut Context<'_, S>) -> bool {
+        let _ = cx;
+        false
+    }
+
+    /// Keeps back again what was given up and not used.
+    fn take_back(&mut self, cx: &mut Context<'_, S>) {
+        let _ = cx;
+    }
+
+    /// So many clients were accepted and closed at once, for want of descriptors.
+    fn turned_away(&mut self, clients: u64, cx: &mut Context<'_, S>) {
+        let _ = (clients, cx);
+    }
+
     /// Takes over an accepted connection.
     fn accept(&mut self, stream: Stream, peer: Peer, state: &mut S, cx: &mut Context<'_, S>);
 
@@ -66,7 +82,7 @@ pub(crate) struct Listener<A> {
     acceptor: A,
     state: Accept,
     /// Given up for a moment to turn a client away when no other descriptor is left.
-    reserve: Option<OwnedFd>,
+    reserve: Reserve,
     /// Tries in a row that ended for want of descriptors.
     exhausted: u32,
 }
@@ -87,7 +103,7 @@ impl<A> Listener<A> {
             socket,
             acceptor,
             state: Accept::Open,
-            reserve: reserve(),
+            reserve: Reserve::as_far_as_possible(1),
             exhausted: 0,
         }
     }
@@ -120,6 +136,12 @@ impl<A> Listener<A> {
                 Err(error) if concerns_one_connection(error) && failures < FAILURES_MAX => {
                     failures += 1;
                 }
+                // The kernel takes a descriptor before it looks who is there.
+                Err(Errno::MFILE | Errno::NFILE) if !self.socket.has_waiting() => {
+                    self.exhausted = 0;
+                    return Batch::Drained;
+                }
+                Err(Errno::MFILE | Errno::NFILE) if self.acceptor.lend_descriptor(cx) => {}
                 Err(error) => return Batch::OutOfResources(error),
             }
         }
@@ -130,7 +152,9 @@ impl<A> Listener<A> {
     where
         A: Acceptor<S>,
     {
-        match self.accept_batch(ACCEPTS_PER_TURN, state, cx) {
+        let batch = self.accept_batch(ACCEPTS_PER_TURN, state, cx);
+        self.acceptor.take_back(cx);
+        match batch {
             Batch::Drained => Next::Wait,
             Batch::MoreToCome => Next::Again,
             Batch::NoRoom => {
@@ -145,15 +169,17 @@ impl<A> Listener<A> {
             }
             Batch::OutOfResources(error) => {
                 self.state = self.state.next(Input::OutOfResources, cx.now());
-                self.out_of_resources(error);
+                let turned_away = self.out_of_resources(error);
+                self.acceptor.turned_away(turned_away, cx);
                 self.acceptor.wait_for_room(cx.token(), cx);
                 self.state.deadline().map_or(Next::Wait, Next::Until)
             }
         }
     }
 
+    /// Gives how many clients were turned away.
     #[cold]
-    fn out_of_resources(&mut self, errno: Errno) {
+    fn out_of_resources(&mut self, errno: Errno) -> u64 {
         self.exhausted = self.exhausted.saturating_add(1);
         let tries = self.exhausted;
         if tries % REPORT_EVERY == 1 {
@@ -161,24 +187,24 @@ impl<A> Listener<A> {
             tracing::warn!(target: "trine::loop", %error, tries, "accepting paused: raise the descriptor limit or lower the connection limit");
         }
         // Not the first time: descriptors may come free before anybody notices.
-        if tries % TURN_AWAY_EVERY == 2 {
-            self.turn_away();
+        match tries % TURN_AWAY_EVERY == 2 {
+            true => self.turn_away(),
+            false => 0,
         }
     }
 
     /// Takes waiting clients and closes them at once, by the reserve, so that they can go
     /// elsewhere. Ends when the queue is empty or another thread took the reserve's number.
-    fn turn_away(&mut self) {
+    fn turn_away(&mut self) -> u64 {
+        let mut clients = 0;
         for _ in 0..ACCEPTS_PER_TURN {
-            self.reserve = None;
-            let accepted = self.socket.accept();
-            let turned_away = accepted.is_ok();
-            drop(accepted);
-            self.reserve = reserve();
-            if !turned_away || self.reserve.is_none() {
-                return;
+            let turned_away = self.reserve.lend(|| self.socket.accept().is_ok());
+            clients += u64::from(turned_away);
+            if !turned_away || self.reserve.kept() == 0 {
+                break;
             }
         }
+        clients
     }
 }
 
@@ -235,10 +261,6 @@ pub(crate) fn concerns_one_connection(error: Errno) -> bool {
             | Errno::NETUNREACH
             | Errno::TIMEDOUT
     )
-}
-
-fn reserve() -> Option<OwnedFd> {
-    eventfd(0, EventfdFlags::CLOEXEC).ok()
 }
 
 #[cfg(test)]

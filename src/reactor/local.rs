@@ -107,6 +107,15 @@ impl<T> Clone for Local<T> {
 
 impl<T> Copy for Local<T> {}
 
+/// Whether both are keys to the same value.
+impl<T> PartialEq for Local<T> {
+    fn eq(&self, other: &Local<T>) -> bool {
+        self.number == other.number && self.index == other.index
+    }
+}
+
+impl<T> Eq for Local<T> {}
+
 impl<T> fmt::Debug for Local<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Local<{}>({})", std::any::type_name::<T>(), self.index)

@@ -81,11 +81,15 @@ impl Metrics {
 #[derive(Clone, Copy, Debug)]
 pub struct Histogram {
     buckets: [u64; 65],
+    sum: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Histogram {
-        Histogram { buckets: [0; 65] }
+        Histogram {
+            buckets: [0; 65],
+            sum: 0,
+        }
     }
 }
 
@@ -93,12 +97,19 @@ impl Histogram {
     /// Counts `value`.
     pub fn record(&mut self, value: u64) {
         self.buckets[64 - value.leading_zeros() as usize] += 1;
+        self.sum = self.sum.saturating_add(value);
     }
 
     /// How many values were counted.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
+    }
+
+    /// All values that were counted, together; saturating.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        self.sum
     }
 
     /// An upper bound of the value below which `share` (0 to 1) of all values lie; 0 when
@@ -121,6 +132,7 @@ impl Histogram {
         for (bucket, count) in self.buckets.iter_mut().zip(other.buckets) {
             *bucket += count;
         }
+        self.sum = self.sum.saturating_add(other.sum);
     }
 
     /// The buckets that hold something: the largest value each can hold, and its count.

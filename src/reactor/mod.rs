@@ -69,6 +69,7 @@ mod net;
 mod operands;
 mod phases;
 mod registry;
+mod reserve;
 mod schedule;
 mod signal_source;
 mod signals;
@@ -104,6 +105,7 @@ pub use local::Local;
 pub use metrics::{Histogram, Metrics, SLOW_CALLBACK, SourceTime};
 pub use net::{Peer, ShortRead, Stream, StreamListener};
 pub use registry::Registry;
+pub use reserve::Reserve;
 pub use schedule::{Firing, MissedTicks};
 pub use signals::{Sender, Signal, SignalEvent};
 pub use source::{

@@ -16,6 +16,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::sockopt::{get_socket_acceptconn, get_socket_domain, get_socket_type};
 use rustix::net::{
@@ -366,6 +367,18 @@ impl StreamListener {
             _ => Peer::Local,
         };
         Ok((Stream::from(fd), peer))
+    }
+
+    /// Whether somebody may be in the queue. One `poll`.
+    pub(super) fn has_waiting(&self) -> bool {
+        match &self.end {
+            End::Kernel(fd) => {
+                let mut asked = [PollFd::new(fd, PollFlags::IN)];
+                poll(&mut asked, 0) != Ok(0)
+            }
+            #[cfg(feature = "testing")]
+            End::Simulated(socket) => socket.has_waiting(),
+        }
     }
 
     /// The address it listens on: the port the kernel chose for port 0. `None` for Unix sockets.

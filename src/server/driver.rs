@@ -2,6 +2,7 @@
 //! between the machine and the service. Makes no decision of its own.
 
 mod facts;
+mod pressed;
 mod record;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::host::Host;
+use super::ladder::Rung;
 use super::unit::{InHand, Unit};
 use crate::connection::{Call, CloseReason, Connection, Flow, Reply, Step, Turn, Wake};
 use crate::http::Request;
@@ -32,7 +34,7 @@ pub(super) struct Driver<S, V> {
 }
 
 /// How a connection counts against the limit.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Counted {
     Served,
     /// Served, and a message was under way when the drain began.
@@ -83,6 +85,11 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         state: &mut S,
         cx: &mut Context<'_, S>,
     ) -> Next {
+        if host.overload.rung() >= Rung::NoKeepAlive
+            && let Some(next) = self.run_pressed(event, host, state, cx)
+        {
+            return next;
+        }
         let Host {
             service,
             config,
@@ -115,14 +122,25 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         if let Some(recorder) = recorder {
             self.record(recorder, event, &turn, written, cx);
         }
-        self.connection.handle_blocked(turn.pools);
         if self.exchange.is_some() {
             self.let_go_if_over(&mut unit);
         }
         if is_observed {
             host.report(None, cx);
         }
+        if self.connection.holds_memory() {
+            self.rest_with_memory(host, cx);
+        }
         next
+    }
+
+    /// It waits, and holds buffers meanwhile: as little as it can, and perhaps too much for the server.
+    #[inline(never)]
+    fn rest_with_memory(&mut self, host: &mut Host<S, V>, cx: &mut Context<'_, S>) {
+        self.connection.handle_blocked(&mut host.pools);
+        if host.is_near_a_limit() {
+            host.judge_in(self.host, cx);
+        }
     }
 
     #[cold]
@@ -230,7 +248,9 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
                 return Err(Next::Close);
             }
             // Enough was done for now; what is left waits for the others.
-            Step::Again | Step::Read | Step::Request | Step::Write => return Err(Next::Again),
+            Step::Again | Step::Read | Step::Request | Step::Write => {
+                return Err(unit.spent_its_share());
+            }
         })
     }
 
@@ -335,6 +355,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         if (self.end, self.counted) == (CloseReason::DrainedIdle, Counted::Finishing) {
             self.end = CloseReason::Drained; // it was idle when it had finished, not before
         }
+        drop(self.stream); // a descriptor is free, and a server that lent one is the first to know
         let listener = cx.with(self.host, |host, cx| {
             host.report(Some(self.end), cx);
             host.metrics.count_close(self.end);
@@ -342,6 +363,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
                 recorder.close(cx.token(), cx.nanos(), self.end);
             }
             host.refused -= usize::from(self.counted == Counted::Refused);
+            host.reserve.refill();
             let waiting = host.gate.leave();
             host.report_drain();
             waiting

@@ -1,15 +1,28 @@
-//! Makes a source of each accepted connection.
+//! Makes a source of each accepted connection, or has it wait for a place.
 
 use super::driver::{Counted, Driver};
 use super::host::Host;
+use super::ladder::Rung;
 use super::observer::Noted;
-use crate::connection::{Connection, Turn};
+use crate::connection::{CloseReason, Connection, Turn};
 use crate::reactor::{Acceptor, Context, Listener, Local, Peer, Stream, StreamListener};
 use crate::service::Service;
 use crate::slab::Token;
 
 pub(super) struct HttpAcceptor<S, V> {
     host: Local<Host<S, V>>,
+    /// Accepted when the server was full, for the place of somebody idle.
+    waiting: Option<(Stream, Peer)>,
+}
+
+/// What to do with one client more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Admission {
+    Place,
+    /// When somebody idle has made room.
+    Wait,
+    /// Tell it that there is no room.
+    Refusal,
 }
 
 impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
@@ -28,44 +41,49 @@ pub(super) fn listener<S: 'static, V: Service<S>>(
     socket: StreamListener,
     host: Local<Host<S, V>>,
 ) -> Listener<HttpAcceptor<S, V>> {
-    Listener::new(socket, HttpAcceptor { host })
+    let waiting = None;
+    Listener::new(socket, HttpAcceptor { host, waiting })
 }
 
-impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
-    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool {
-        cx.with(self.host, |host, _| host.gate.has_room(listener))
-            .unwrap_or(false)
+impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
+    fn admission(&self, cx: &mut Context<'_, S>) -> Admission {
+        let local = self.host;
+        let admission = cx.with(local, |host, cx| match host.is_full() {
+            false => Admission::Place,
+            true if !cx.is_draining() && host.is_making_room(local, cx) => Admission::Wait,
+            true if host.may_refuse() => Admission::Refusal,
+            true => Admission::Wait,
+        });
+        admission.unwrap_or(Admission::Wait)
     }
 
-    fn wait_for_room(&mut self, listener: Token, cx: &mut Context<'_, S>) {
-        cx.with(self.host, |host, _| host.gate.wait(listener));
-    }
-
-    fn accept(&mut self, stream: Stream, peer: Peer, _state: &mut S, cx: &mut Context<'_, S>) {
+    /// Makes a source of `stream`, which is served or refused.
+    fn seat(&mut self, stream: Stream, peer: Peer, counted: Counted, cx: &mut Context<'_, S>) {
+        let local = self.host;
         let mut noted = None;
-        let connection = cx.with(self.host, |host, cx| {
+        let connection = cx.with(local, |host, cx| {
             noted = host.observer.as_ref().map(|_| Noted::new(peer.clone()));
-            let full = host.is_full();
             let date = host.date.at(cx.unix_seconds());
             let mut turn = Turn::new(cx.now(), date, &host.config, &mut host.pools);
             turn.journal = noted.as_mut().map(|noted| &mut noted.journal);
             host.gate.enter();
-            host.metrics.accepted += 1;
-            match full {
-                true => {
-                    host.refused += 1;
-                    (Connection::refused(&mut turn), Counted::Refused)
-                }
-                false => (Connection::new(turn.now, turn.config), Counted::Served),
+            let connection = match counted {
+                Counted::Refused => Connection::refused(&mut turn),
+                Counted::Served | Counted::Finishing => Connection::new(turn.now, turn.config),
+            };
+            host.refused += usize::from(counted == Counted::Refused);
+            if host.is_near_a_limit() {
+                host.judge_in(local, cx);
             }
+            connection
         });
-        let Some((connection, counted)) = connection else {
+        let Some(connection) = connection else {
             return;
         };
-        match cx.insert(Driver::new((stream, &peer), self.host, connection, counted)) {
+        match cx.insert(Driver::new((stream, &peer), local, connection, counted)) {
             Ok(token) => {
                 if let Some(noted) = noted {
-                    cx.with(self.host, |host, _| host.observe(token, noted));
+                    cx.with(local, |host, _| host.observe(token, noted));
                 }
                 self.begin_record(token, peer, cx);
             }
@@ -76,8 +94,80 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
         }
     }
 
-    fn closed(&mut self, cx: &mut Context<'_, S>) {
+    /// Sees to whoever waits for a place. Whether nobody does any more.
+    fn seat_waiting(&mut self, cx: &mut Context<'_, S>) -> bool {
+        let Some((stream, peer)) = self.waiting.take() else {
+            return true;
+        };
+        self.admit(stream, peer, cx);
+        self.waiting.is_none()
+    }
+
+    fn admit(&mut self, stream: Stream, peer: Peer, cx: &mut Context<'_, S>) {
+        let admission = self.admission(cx);
         cx.with(self.host, |host, _| {
+            host.waiting = usize::from(admission == Admission::Wait);
+        });
+        match admission {
+            Admission::Place => self.seat(stream, peer, Counted::Served, cx),
+            Admission::Refusal => self.seat(stream, peer, Counted::Refused, cx),
+            Admission::Wait => self.waiting = Some((stream, peer)),
+        }
+    }
+}
+
+impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
+    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool {
+        let is_seated = self.waiting.is_none() || self.seat_waiting(cx);
+        let has_room = cx.with(self.host, |host, cx| {
+            // Before a drain closes the socket, whoever stands in the queue is let in.
+            let is_paused = host.overload.rung() == Rung::PauseAccepting && !cx.is_draining();
+            if is_paused || !is_seated {
+                host.gate.wait(listener);
+                return false;
+            }
+            let has_room = host.has_room();
+            if !has_room {
+                host.gate.wait(listener);
+            }
+            has_room
+        });
+        has_room.unwrap_or(false)
+    }
+
+    fn wait_for_room(&mut self, listener: Token, cx: &mut Context<'_, S>) {
+        let local = self.host;
+        cx.with(local, |host, cx| {
+            host.gate.wait(listener);
+            host.handle_no_descriptor(local, cx);
+        });
+    }
+
+    fn lend_descriptor(&mut self, cx: &mut Context<'_, S>) -> bool {
+        let lent = cx.with(self.host, |host, _| host.reserve.give_up());
+        lent.unwrap_or(false)
+    }
+
+    fn take_back(&mut self, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, _| host.reserve.refill());
+    }
+
+    fn turned_away(&mut self, clients: u64, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, _| host.metrics.turned_away += clients);
+    }
+
+    fn accept(&mut self, stream: Stream, peer: Peer, _state: &mut S, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, _| host.metrics.accepted += 1);
+        self.admit(stream, peer, cx);
+    }
+
+    fn closed(&mut self, cx: &mut Context<'_, S>) {
+        let was_waiting = self.waiting.take().is_some();
+        cx.with(self.host, |host, _| {
+            if was_waiting {
+                host.waiting = 0;
+                host.metrics.count_close(CloseReason::Overloaded);
+            }
             host.is_listening = false;
             host.report_drain();
         });

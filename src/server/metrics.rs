@@ -1,14 +1,34 @@
 //! What a server counts.
 
+use std::time::Duration;
+
+use super::ladder::Rung;
 use crate::connection::CloseReason;
 
-/// Counters of one server on one loop. All but `connections` only grow.
+/// Counters of one server on one loop. Those that do not say what is so now only grow.
 #[derive(Clone, Debug)]
 pub struct ServerMetrics {
     /// Connections now.
     pub connections: usize,
+    /// How many there may be; see [`Server::connections_max`](super::Server::connections_max).
+    pub connections_max: usize,
+    /// In bytes, what connections hold in buffers now, with answers that nobody else has; see
+    /// [`Pools::memory`](crate::connection::Pools::memory).
+    pub memory: usize,
+    /// In bytes, buffers that are kept for the next connection that needs one.
+    pub memory_spare: usize,
+    /// How many bytes connections may hold; see [`Server::memory_max`](super::Server::memory_max).
+    pub memory_max: usize,
+    /// Descriptors that are kept back now; see
+    /// [`Server::reserve_descriptors`](super::Server::reserve_descriptors).
+    pub descriptors_kept: usize,
+    /// What is done now about being short of something.
+    pub rung: Rung,
     /// Connections accepted.
     pub accepted: u64,
+    /// Clients that were closed at once, without a word, as the process had no descriptor for them. Not
+    /// in `accepted`.
+    pub turned_away: u64,
     /// Requests given to the service.
     pub requests: u64,
     /// Calls of the service, of its exchanges and of [`on_served`](super::Server::on_served) that panicked,
@@ -18,7 +38,12 @@ pub struct ServerMetrics {
     pub reloads: u64,
     /// Times that they could not be, and the old ones stayed.
     pub reloads_failed: u64,
-    closed: [u64; CloseReason::ALL.len()],
+    /// Times that a connection had had its share of a turn, in requests or bytes read, and the rest of
+    /// its work waited for the others.
+    pub shares_spent: u64,
+    pub(super) rung_entries: [u64; Rung::ALL.len()],
+    pub(super) rung_times: [Duration; Rung::ALL.len()],
+    pub(super) closed: [u64; CloseReason::ALL.len()],
 }
 
 impl ServerMetrics {
@@ -26,19 +51,22 @@ impl ServerMetrics {
         let closed = [0; CloseReason::ALL.len()];
         ServerMetrics {
             connections: 0,
+            connections_max: 0,
+            memory: 0,
+            memory_spare: 0,
+            memory_max: 0,
+            descriptors_kept: 0,
+            rung: Rung::Normal,
+            rung_entries: [0; Rung::ALL.len()],
+            rung_times: [Duration::ZERO; Rung::ALL.len()],
             accepted: 0,
+            turned_away: 0,
             requests: 0,
             panics: 0,
             reloads: 0,
             reloads_failed: 0,
+            shares_spent: 0,
             closed,
-        }
-    }
-
-    pub(super) fn with_connections(&self, connections: usize) -> ServerMetrics {
-        ServerMetrics {
-            connections,
-            ..self.clone()
         }
     }
 
@@ -50,6 +78,19 @@ impl ServerMetrics {
     #[must_use]
     pub fn closed(&self, reason: CloseReason) -> u64 {
         self.closed[reason.index()]
+    }
+
+    /// How many times `rung` was entered, from a lower one.
+    #[must_use]
+    pub fn rung_entries(&self, rung: Rung) -> u64 {
+        self.rung_entries[rung.index()]
+    }
+
+    /// How long the server was on `rung`, the present stay included. Zero for [`Rung::Normal`], which is
+    /// the rest.
+    #[must_use]
+    pub fn rung_time(&self, rung: Rung) -> Duration {
+        self.rung_times[rung.index()]
     }
 
     /// Every reason for which a connection ended, with how many did.

@@ -20,17 +20,60 @@
 //!
 //! Each connection is a source. What they share (the service, the settings, the buffers, the
 //! counters) is one value of the loop, lent to whichever runs.
+//!
+//! # Overload
+//!
+//! A server that runs short does not fall over: it does less for some, one step after another, and
+//! does all of it again when there is enough.
+//!
+//! | [rung](Rung) | entered when | does | counted as |
+//! |---|---|---|---|
+//! | shorten idle | 80 % of the memory, or of the connections, are in use | cuts idle times in proportion, from what was set down to 5 s at 90 % | [`Evicted`](crate::CloseReason::Evicted) |
+//! | close idle | 90 % of the memory; a client comes for whom there is no place, or no descriptor | closes whoever has been idle for longest: an eighth of all, 1 to 64 at a time, nobody idle for less than 100 ms | `Evicted` |
+//! | no keep-alive | 95 % of the memory; no descriptor, and nobody idle | each answer is the last of its connection and says `Connection: close` | [`Shed`](crate::CloseReason::Shed) |
+//! | refuse | 98 % of the memory | requests get 503 with `Retry-After`; the service is not called | [`Refused`](crate::CloseReason::Refused) |
+//! | pause accepting | 100 % of the memory | clients wait in the kernel's queue | |
+//!
+//! A rung includes those before it. Up it goes at once, as far as needed; down one rung at a time, each
+//! after a second at least and with 10 % less in use than led there, so nothing flaps. All of these
+//! numbers are fields of [`Ladder`]; entering and leaving is logged once (target `trine::http`), and
+//! [`ServerMetrics`] tells the rung, how often each was entered and for how long.
+//!
+//! Under all rungs stand limits that hold whatever happens. `memory` is what connections hold in
+//! buffers, counted where a buffer is allocated, grows and is freed, so that requests cost nothing:
+//! [`Server::memory_max`] stops each body that would go beyond it
+//! ([`MemoryLimit`](crate::CloseReason::MemoryLimit)), and
+//! [`Config::connection_memory_max`](crate::connection::Config::connection_memory_max) says what one
+//! connection can hold at most. Clients beyond [`Server::connections_max`] are told 503
+//! ([`Overloaded`](crate::CloseReason::Overloaded)) if nobody idle can make room.
+//!
+//! The descriptors of a process are not counted but noticed: when `accept` gets none. What has to be
+//! reached even then (an administrator's side, a log) keeps some back:
+//! [`Server::reserve_descriptors`] and [`Reserve`].
+//!
+//! How whoever was idle for longest is found without a list that every request would have to keep in
+//! order: while the server is short, a source passes over all connections every 100 ms, and at once
+//! when a client needs a place. It looks at 1,024 slots of the loop in a turn; a pass over n
+//! connections is O(n log m) for m that are to go. While nothing is short there is no such source.
+//!
+//! The models are Envoy's overload manager, with its thresholds, and nginx's reuse of idle connections
+//! when none is free.
 
 mod access_line;
 mod driver;
+mod exposition;
 mod host;
+mod ladder;
 mod listener;
+mod memory;
 mod metrics;
 mod observer;
+mod overload;
 mod recorder;
 mod reload;
 mod served;
 mod settings;
+mod sweep;
 mod timeline;
 mod unit;
 
@@ -41,18 +84,20 @@ use std::time::Duration;
 
 use crate::connection::Config;
 use crate::hand_over::HandOver;
-use crate::reactor::{EventLoop, Result, Signal, Sources, StreamListener};
+use crate::reactor::{EventLoop, Reserve, Result, Signal, Sources, StreamListener};
 use crate::service::{Service, respond};
 use crate::{Request, Response};
 #[cfg(feature = "systemd")]
 use crate::{reactor::Context, systemd::Notify};
 
-use host::Host;
+use host::{Bounds, Host};
 use observer::Observer;
 use recorder::Recorder;
 
 pub use access_line::{Combined, Escaped};
+pub use exposition::{Exposition, Family};
 pub use host::ServerHandle;
+pub use ladder::{Ladder, Rung};
 pub use metrics::{DrainCount, ServerMetrics};
 pub use reload::{Live, NoReload, OnReload, Reload};
 pub use served::{Ended, Served};
@@ -68,7 +113,9 @@ pub use timeline::{Happened, Record, Timeline};
 pub struct Server<R = NoReload> {
     listener: StreamListener,
     config: Config,
-    connections_max: usize,
+    bounds: Bounds,
+    /// In descriptors.
+    reserve: usize,
     drain: Duration,
     observer: Option<Box<Observer>>,
     hand_over: Option<HandOver>,
@@ -125,7 +172,12 @@ impl Server {
         Server {
             listener,
             config: Config::default(),
-            connections_max: host::default_connections_max(),
+            bounds: Bounds {
+                connections_max: host::default_connections_max(),
+                memory_max: memory::default_memory_max(),
+                ladder: Ladder::default(),
+            },
+            reserve: 0,
             drain: Duration::from_secs(30),
             observer: None,
             hand_over: None,
@@ -192,7 +244,8 @@ impl<R> Server<R> {
     ///
     /// # Errors
     ///
-    /// When a setting makes no sense, or the listener cannot be registered.
+    /// When a setting makes no sense, the listener cannot be registered, or there are not as many
+    /// descriptors left as are to be [kept](Server::reserve_descriptors).
     pub fn attach<S, V>(
         self,
         sources: &mut impl Sources<S>,
@@ -203,10 +256,12 @@ impl<R> Server<R> {
         V: Service<S>,
         R: Reload<S>,
     {
-        settings::check(&self.config, self.connections_max)?;
+        settings::check(&self.config, self.bounds.connections_max)?;
+        settings::check_bounds(&self.bounds)?;
         settings::check_recorder(self.recorder)?;
+        let reserve = Reserve::new(self.reserve)?;
         let mut cx = sources.context();
-        let mut host = Host::new(service, self.config, self.connections_max);
+        let mut host = Host::new(service, self.config, self.bounds, reserve);
         host.observer = self.observer;
         host.recorder = NonZeroUsize::new(self.recorder).map(Recorder::new);
         let host = cx.share(host);

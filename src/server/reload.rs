@@ -100,7 +100,8 @@ impl Server {
         Server {
             listener: self.listener,
             config: self.config,
-            connections_max: self.connections_max,
+            bounds: self.bounds,
+            reserve: self.reserve,
             drain: self.drain,
             stall: self.stall,
             recorder: self.recorder,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::Server;
+use super::host::Bounds;
 use super::observer::Observer;
 use super::served::Served;
+use super::{Ladder, Server};
 use crate::connection::{Config, Rate};
 use crate::hand_over::HandOver;
 use crate::reactor::{Error, ErrorKind, Result};
@@ -99,11 +100,43 @@ impl<R> Server<R> {
         self
     }
 
-    /// How many connections are served at once (half of the descriptor limit). Clients beyond
-    /// them get 503, or wait in the kernel's queue.
+    /// How many connections are served at once (half of the descriptor limit). A client beyond them
+    /// gets the place of whoever has been idle for longest; if nobody is idle, it gets 503, or waits in
+    /// the kernel's queue.
     #[must_use]
     pub fn connections_max(mut self, connections: usize) -> Server<R> {
-        self.connections_max = connections;
+        self.bounds.connections_max = connections;
+        self
+    }
+
+    /// How many bytes all connections may hold in buffers (a quarter of the memory of the machine, or of
+    /// the process's cgroup if that has less): requests that are not whole, answers that were not taken.
+    ///
+    /// A body that is collected never takes the server beyond it: the client gets 503. All else that
+    /// connections hold is bounded for [each](Config::connection_memory_max), and before it is reached
+    /// the [ladder](super::Ladder) does something about it. Not counted: what the service keeps itself,
+    /// the kernel's buffers, and 48 to 160 bytes for each connection.
+    #[must_use]
+    pub fn memory_max(mut self, bytes: usize) -> Server<R> {
+        self.bounds.memory_max = bytes;
+        self
+    }
+
+    /// Keeps as many descriptors back for clients of this server (none). They are accepted and served
+    /// while the process has no other descriptor left: for the side of a program that has to answer
+    /// when all else is in trouble. Taken when the server is put on its loop; a
+    /// [`Reserve`](crate::reactor::Reserve) of your own does the same for files.
+    #[must_use]
+    pub fn reserve_descriptors(mut self, descriptors: usize) -> Server<R> {
+        self.reserve = descriptors;
+        self
+    }
+
+    /// From when on the server does what about being short of memory, connections or descriptors; see
+    /// [`Ladder`].
+    #[must_use]
+    pub fn overload(mut self, ladder: Ladder) -> Server<R> {
+        self.bounds.ladder = ladder;
         self
     }
 
@@ -184,14 +217,23 @@ pub(super) fn check(config: &Config, connections_max: usize) -> Result<()> {
         let what = format!("a {name} of zero: it would cut every connection at once");
         return Err(Error::new(ErrorKind::Invalid, "serve with", what));
     }
-    if connections_max == 0 {
-        return Err(Error::new(
-            ErrorKind::Invalid,
-            "serve with",
-            "connections_max of zero",
-        ));
+    match connections_max {
+        0 => Err(serves_nobody("connections_max")),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether those make sense that stay for the life of the server.
+pub(super) fn check_bounds(bounds: &Bounds) -> Result<()> {
+    if bounds.memory_max == 0 {
+        return Err(serves_nobody("memory_max"));
+    }
+    bounds.ladder.check()
+}
+
+fn serves_nobody(name: &str) -> Error {
+    let what = format!("a {name} of zero: it would serve nobody");
+    Error::new(ErrorKind::Invalid, "serve with", what)
 }
 
 /// Whether a record of so many entries makes sense.

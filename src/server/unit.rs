@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::metrics::ServerMetrics;
 use crate::connection::{Call, Called, Flow, Reply, Wanted};
 use crate::http::{Framing, Request};
+use crate::reactor::Next;
 use crate::service::{Exchange, Service};
 use crate::unwind::{discard, message};
 
@@ -79,6 +80,13 @@ impl<S: 'static, V: Service<S>> Unit<'_, S, V> {
             self.panicked("service panicked", &RequestLine::of(request), payload);
             Called::Panicked
         })
+    }
+
+    /// The connection goes on in a later turn.
+    #[cold]
+    pub(super) fn spent_its_share(&mut self) -> Next {
+        self.metrics.shares_spent += 1;
+        Next::Again
     }
 
     /// Asks the service how it wants the body that was announced.

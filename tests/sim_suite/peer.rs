@@ -216,7 +216,7 @@ impl Peer {
     /// Whether the server may refuse with `status`.
     fn judge_refusal(&self, status: u16, front: Option<Asked>) {
         let is_allowed = match status {
-            503 => self.answered == 0,
+            503 => self.answered == 0 || self.is_excused,
             500 => front.is_some_and(Asked::is_answered_500),
             408 => matches!(self.manner, Manner::Drips | Manner::Leaves) || self.is_excused,
             400 | 501 | 505 => {

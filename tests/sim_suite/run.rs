@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use trine::server::{ServerHandle, ServerMetrics};
+use trine::server::{Ladder, ServerHandle, ServerMetrics};
 use trine::testing::{Client, Dice, Faults, Sim};
 use trine::{Response, Signal};
 
@@ -13,6 +13,8 @@ use super::service::{Kind, Model, Scripted};
 
 /// Connections served at once; a few more are told that there is no room.
 const CONNECTIONS_MAX: usize = 6;
+/// In bytes, for the buffers of all connections where being short is a part of the run.
+const MEMORY_MAX: usize = 512 * 1024;
 /// Clients at one time.
 const PEERS_MAX: usize = 12;
 
@@ -44,13 +46,20 @@ pub struct Run {
     pub alarm: SystemTime,
     /// Sources of the loop without any connection.
     sources: usize,
+    /// Whether idle clients may lose their places, requests be refused for want of memory, and the like.
+    has_ladder: bool,
 }
 
 impl Run {
     pub fn new(seed: u64) -> Run {
         let mut sim = Sim::with_state(seed, Model::default());
         let cap = if seed.is_multiple_of(4) { 9 } else { 1_000 };
+        let has_ladder = seed % 3 == 1;
         let server = sim.server().connections_max(CONNECTIONS_MAX);
+        let server = match has_ladder {
+            true => server.memory_max(MEMORY_MAX),
+            false => server.overload(Ladder::off()),
+        };
         let server = server.requests_per_connection_max(cap as u32);
         let (address, handle) = sim.attach(server, Scripted);
         let drained = sim.with(|events, _| {
@@ -81,6 +90,7 @@ impl Run {
             cap,
             alarm,
             sources,
+            has_ladder,
         }
     }
 
@@ -178,7 +188,7 @@ impl Run {
             _ => Manner::Good,
         };
         let mut peer = Peer::new(self.sim.connect(self.address), manner, self.cap);
-        peer.is_excused = self.drains;
+        peer.is_excused = self.drains || self.has_ladder;
         peer.plan(&mut self.numbers, &mut self.dice);
         self.peers.push(peer);
     }
@@ -323,7 +333,7 @@ impl Run {
         let closed = metrics.closed_total();
         assert_eq!(metrics.accepted, closed + metrics.connections as u64);
         assert_eq!(metrics.connections, self.sim.open_connections());
-        assert!(metrics.connections <= CONNECTIONS_MAX + 64);
+        assert!(metrics.connections <= CONNECTIONS_MAX + 64 + usize::from(self.has_ladder));
         let served = self.peers.iter().filter(|peer| {
             let ends = peer.client.ends();
             peer.answered > 0 && !ends.is_closed && ends.moments.accepted.is_some()
@@ -348,6 +358,7 @@ impl Run {
                 && !peer.was_refused
                 && closed > accepted // or it was turned away for want of descriptors
                 && !self.drains
+                && !self.has_ladder
                 && !peer.client.ends().was_struck
             {
                 let lived = Duration::from_nanos(closed - accepted);
@@ -405,6 +416,7 @@ impl Run {
         assert_eq!(self.sim.open_connections(), 0, "somebody was forgotten");
         let metrics = self.metrics();
         assert_eq!(metrics.accepted, metrics.closed_total());
+        assert_eq!(metrics.memory, 0, "nobody holds it");
         if !self.drains {
             let sources = self.sim.with(|events, _| events.len());
             assert_eq!(

@@ -45,6 +45,8 @@ pub struct Trace {
     pub arrows: BTreeSet<(&'static str, &'static str)>,
     /// Whether a spent budget is followed by the next turn at once.
     pub turns_follow: bool,
+    /// Whether requests are turned away.
+    pub refuses: bool,
     seen: &'static str,
     now: Tick,
     date: HttpDate,
@@ -77,6 +79,7 @@ impl Trace {
             stale: None,
             arrows: BTreeSet::new(),
             turns_follow: true,
+            refuses: false,
             seen: "head",
             now: Tick(0),
             date: HttpDate::from_unix(0),
@@ -138,6 +141,21 @@ impl Trace {
     /// From now on the client takes `bytes` more and then nothing.
     pub fn takes(&mut self, bytes: usize) -> &mut Self {
         self.takes = bytes;
+        self.drive()
+    }
+
+    /// The server needs its place, and has looked for bytes of the client.
+    pub fn is_asked_for_place(&mut self) -> &mut Self {
+        self.connection.ask_for_place();
+        assert!(self.connection.is_asked_for_place());
+        self.drive();
+        self.connection.handle_eviction(&mut self.pools);
+        self.drive()
+    }
+
+    /// The server would rather not keep it.
+    pub fn is_not_to_be_kept(&mut self) -> &mut Self {
+        self.connection.handle_no_keep_alive();
         self.drive()
     }
 
@@ -230,7 +248,18 @@ impl Trace {
                 break;
             }
         }
+        self.counts_its_memory();
         self
+    }
+
+    /// What the pools count is what the connection holds, and that is bounded.
+    #[track_caller]
+    fn counts_its_memory(&self) {
+        let held = self.connection.memory();
+        let counted = self.pools.memory();
+        assert_eq!(counted, held + self.connection.answer_memory());
+        let max = self.config.connection_memory_max();
+        assert!(held <= max, "{held} bytes of {max}");
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm for each step")]
@@ -239,6 +268,9 @@ impl Trace {
             connection, pools, ..
         } = self;
         let mut turn = Turn::new(self.now, &self.date, &self.config, pools);
+        if self.refuses {
+            turn.admit_nobody();
+        }
         let mut note = |connection: &Connection| {
             let state = connection.state_name();
             self.arrows.insert((self.seen, state));
@@ -267,6 +299,7 @@ impl Trace {
                     self.writes += 1;
                     connection.handle_written(len, &mut turn)
                 }
+                Step::Request if self.refuses => connection.turn_away(&mut turn),
                 Step::Request => {
                     let (served, wake) = (&mut self.served, || counting(&self.wakes));
                     let (deferred, stale) = (&mut self.deferred, &mut self.stale);

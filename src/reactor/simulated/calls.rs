@@ -150,6 +150,13 @@ impl World {
         self.release(number);
     }
 
+    pub(super) fn has_waiting(&self, number: u32) -> bool {
+        match self.files[number as usize].owner {
+            Owner::Listener(index) => !self.listeners[index].queue.is_empty(),
+            _ => false,
+        }
+    }
+
     pub(super) fn accept(&mut self, number: u32) -> Result<(u32, SocketAddr), Errno> {
         let Owner::Listener(index) = self.files[number as usize].owner else {
             return Err(Errno::BADF);

@@ -8,8 +8,9 @@ use super::dice::Dice;
 /// each time that it could happen.
 ///
 /// None of these breaks a promise of the kernel: whoever reads until it would block and keeps what
-/// was not written loses nothing to them, except by `resets`, `half_closes`, `aborted_accepts`
-/// and `reprieves`, which end connections; and by those of threads and disks, as each says.
+/// was not written loses nothing to them, except by `resets`, `half_closes`, `aborted_accepts`,
+/// `reprieves`, and `exhaustion`, for which a server closes who is idle: they end connections; and by
+/// those of threads and disks, as each says.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Faults {
     /// Bytes of a client arrive in several parts, which may break anywhere.
@@ -155,6 +156,7 @@ impl Faults {
             disk_errors: 0.0,
             sync_errors: 0.0,
             disk_full: 0.0,
+            exhaustion: 0.0,
             ..Faults::hostile()
         }
     }

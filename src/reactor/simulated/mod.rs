@@ -204,6 +204,10 @@ impl SimulatedSocket {
         Ok((socket, Peer::Network(address)))
     }
 
+    pub(super) fn has_waiting(&self) -> bool {
+        self.network.lock().has_waiting(self.number)
+    }
+
     pub(super) fn local_address(&self) -> Option<SocketAddr> {
         self.network.lock().address_of(self.number)
     }

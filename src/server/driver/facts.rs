@@ -52,6 +52,9 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     #[cold]
     fn handle_resumed(&mut self, is_draining: bool, turn: &mut Turn<'_>) -> Step {
         self.connection.handle_deadline(turn);
+        if self.connection.is_asked_for_place() {
+            return self.handle_asked_for_place(turn);
+        }
         match is_draining {
             true => self.handle_drain(turn), // accepted by a server that drains already
             false => self.connection.poll(turn),
@@ -76,7 +79,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
 
     /// Reads until there is something else to do, or nothing to read.
     #[cold]
-    fn read_all(&mut self, turn: &mut Turn<'_>) -> Option<Step> {
+    pub(super) fn read_all(&mut self, turn: &mut Turn<'_>) -> Option<Step> {
         loop {
             match self.read(turn)? {
                 Step::Read => {}

@@ -1,0 +1,113 @@
+//! A connection of a server that is short of something: see the ladder in
+//! [`server`](crate::server#overload).
+
+use super::super::host::Host;
+use super::super::ladder::Rung;
+use super::super::unit::Unit;
+use super::Driver;
+use crate::connection::{Config, Step, Turn};
+use crate::reactor::{Context, Event, Local, Next, Readiness};
+use crate::service::Service;
+use crate::time::Tick;
+
+impl<S: 'static, V: Service<S>> Driver<S, V> {
+    /// Since when it has been idle, if it is, and is a connection of `host`.
+    pub(in crate::server) fn idle_since(
+        &self,
+        host: Local<Host<S, V>>,
+        config: &Config,
+    ) -> Option<Tick> {
+        match self.host == host {
+            true => self.connection.idle_since(config),
+            false => None,
+        }
+    }
+
+    /// Asks it to go when it is resumed, if it is idle then.
+    pub(in crate::server) fn ask_for_place(&mut self) {
+        self.connection.ask_for_place();
+    }
+
+    /// The client's next request may have come meanwhile: it is looked for first.
+    #[cold]
+    pub(super) fn handle_asked_for_place(&mut self, turn: &mut Turn<'_>) -> Step {
+        if self.connection.is_reading() {
+            self.ready = self.ready.union(Readiness::READABLE);
+            self.read_all(turn);
+        }
+        self.connection.handle_eviction(turn.pools);
+        self.connection.poll(turn)
+    }
+
+    /// In place of [`run`](Driver::run), or before it, while the server is short of memory or descriptors:
+    /// the next answer is the last. When requests are refused, this is all there is to do.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn run_pressed(
+        &mut self,
+        event: Event,
+        host: &mut Host<S, V>,
+        state: &mut S,
+        cx: &mut Context<'_, S>,
+    ) -> Option<Next> {
+        self.connection.handle_no_keep_alive();
+        if host.overload.rung() < Rung::Refuse {
+            return None;
+        }
+        let Host {
+            service,
+            config,
+            pools,
+            date,
+            metrics,
+            observer,
+            recorder,
+            ..
+        } = host;
+        let is_observed = observer.is_some();
+        let mut turn = Turn::new(cx.now(), date.at(cx.unix_seconds()), config, pools);
+        turn.admit_nobody();
+        if let Some(observer) = observer {
+            turn.journal = observer.journal(cx.token());
+        }
+        let mut unit = Unit {
+            service,
+            state,
+            metrics,
+        };
+        if let Event::Ready(readiness) = event {
+            self.ready = self.ready.union(readiness);
+        }
+        let mut written = 0;
+        let step = self.handle_other(event, cx.is_draining(), &mut turn, &mut written);
+        let next = self.drive_refusing(step, &mut written, &mut turn, &mut unit, cx);
+        if let Some(recorder) = recorder {
+            self.record(recorder, event, &turn, written, cx);
+        }
+        if self.exchange.is_some() {
+            self.let_go_if_over(&mut unit);
+        }
+        if is_observed {
+            host.report(None, cx);
+        }
+        self.rest_with_memory(host, cx);
+        Some(next)
+    }
+
+    /// As [`drive`](Driver::drive), with every request turned away.
+    fn drive_refusing(
+        &mut self,
+        mut step: Step,
+        written: &mut usize,
+        turn: &mut Turn<'_>,
+        unit: &mut Unit<'_, S, V>,
+        cx: &Context<'_, S>,
+    ) -> Next {
+        loop {
+            match self.go_on(step, written, turn, unit, cx) {
+                Ok(()) => step = self.connection.turn_away(turn),
+                Err(next) => return next,
+            }
+        }
+    }
+}
