@@ -16,14 +16,14 @@
 //! | 3 a body that drips, whole or in chunks of an octet | a lowest rate, and a deadline for the whole | `bodies_that_drip_are_cut_at_their_deadline`, `chunks_of_one_octet_are_cut_at_the_deadline_of_a_body`, `a_body_below_500_bytes_a_second_is_cut_after_5_s`, `one_byte_chunks_are_as_slow_as_any_other_body` |
 //! | 4 a client that does not read its answer | nothing is made above the high-water mark; a reset when the lowest rate is missed | `clients_that_do_not_read_are_reset_and_are_not_produced_for`, `a_client_that_does_not_take_its_answer_is_reset`, `a_client_that_does_not_read_is_not_produced_for_and_not_read_from` |
 //! | 1 to 4 together, by thousands | each is cut on time, and a bystander is served meanwhile | `slow_clients_of_every_kind_are_cut_while_a_bystander_is_served`, `.ci/drills` |
-//! | 5 idle connections hoarded | a deadline for idleness, little memory for each, and under pressure the oldest go first | `idle_connections_are_cut_at_their_deadline_and_cost_little`, `an_idle_or_waiting_connection_holds_no_buffer` |
+//! | 5 idle connections hoarded | a deadline for idleness, little memory for each, and under pressure the oldest go first | `idle_connections_are_cut_at_their_deadline_and_cost_little`, `an_idle_or_waiting_connection_holds_no_buffer`, `eight_thousand_idle_connections_go_oldest_first_under_memory_pressure_and_active_ones_are_served`, `a_full_server_gives_the_place_of_whoever_was_idle_for_longest_to_a_newcomer` |
 //!
 //! # Too many, too much
 //!
 //! | fault | what trine does | proof |
 //! |---|---|---|
-//! | 6 more clients than the limit | some are told 503, the rest wait in the kernel; never more than the limit | `a_flood_beyond_the_limit_holds_no_more_than_the_limit_and_ends`, `clients_beyond_the_limit_are_refused_and_those_within_it_are_served`, `a_burst_beyond_the_limit_is_refused_and_the_rest_waits_for_room` |
-//! | 7 descriptors run out (EMFILE, ENFILE) | accepting pauses by a timer; clients that wait for long are turned away by a reserve | `without_descriptors_the_server_is_still_and_serves_when_some_are_free`, `running_out_of_descriptors_pauses_accepting_until_the_retry`, `accepting_goes_on_by_itself_when_descriptors_are_free_again`, `a_server_without_descriptors_is_still_and_serves_those_it_has`, `.ci/faults` |
+//! | 6 more clients than the limit | some are told 503, the rest wait in the kernel; never more than the limit | `a_flood_beyond_the_limit_holds_no_more_than_the_limit_and_ends`, `clients_beyond_the_limit_are_refused_and_those_within_it_are_served`, `a_burst_beyond_the_limit_is_refused_and_the_rest_waits_for_room`, `as_many_clients_as_are_reserved_are_served_without_any_descriptor_left` |
+//! | 7 descriptors run out (EMFILE, ENFILE) | accepting pauses by a timer; clients that wait for long are turned away by a reserve | `without_descriptors_the_server_is_still_and_serves_when_some_are_free`, `running_out_of_descriptors_pauses_accepting_until_the_retry`, `accepting_goes_on_by_itself_when_descriptors_are_free_again`, `a_server_without_descriptors_is_still_and_serves_those_it_has`, `a_file_is_opened_by_a_reserve_without_any_descriptor_left`, `.ci/faults` |
 //! | 8 accept fails otherwise | errors of one connection are skipped, those of the machine pause; the listener is never lost | `an_error_of_accept_is_either_one_connections_or_a_reason_to_pause`, `.ci/faults`, `nothing_wrong_happens_in_any_seed_and_everything_ends` |
 //! | 9 the backlog fills while the server stands still | everybody in it is served afterwards, in batches of a bounded size | `five_thousand_clients_that_come_while_the_server_is_stopped_are_served_after`, `a_burst_of_connections_is_accepted_in_parts_and_others_have_their_turn_between` |
 //! | 10 a target, a field or a name of megabytes, fields without number | 414 or 431 at the limit, and no memory for it | `what_is_far_too_long_is_refused_without_memory`, `limits_hold_without_a_line_end_ever_coming`, `an_endless_head_and_an_endless_body_stop_at_their_limit` |
@@ -32,7 +32,7 @@
 //! | 13 pipelined requests whose answers nobody reads | the parser stops while answers are above the high-water mark | `pipelined_requests_whose_answers_nobody_reads_stop_the_parser`, `a_client_that_pipelines_and_never_reads_stops_the_parser`, `with_64_kib_unread_no_further_request_is_looked_at` |
 //! | 14 hundreds of thousands of pipelined requests | 16 requests or 64 KiB of one connection in a turn, then the others | `a_hundred_thousand_pipelined_requests_are_answered_in_order_and_starve_nobody`, `sixteen_requests_a_turn_then_others_have_theirs`, `one_connection_reads_64_kib_a_turn_and_not_much_more`, `a_flood_of_pipelined_requests_does_not_keep_others_waiting` |
 //! | 34 more work than workers can do | 503 with Retry-After at once; what was let in is done | `more_than_the_queue_holds_is_refused_at_once_while_all_workers_are_blocked`, `work_beyond_the_queue_is_refused_at_once_and_what_was_let_in_is_done` |
-//! | 38 memory runs out | limits times connections stay below it; a ladder of measures before anything fails | `in_64_mib_a_flood_of_clients_that_do_not_read_is_refused_and_survived` |
+//! | 38 memory runs out | limits times connections stay below it; a ladder of measures before anything fails | `in_64_mib_a_flood_of_clients_that_do_not_read_is_refused_and_survived`, `eight_thousand_idle_connections_go_oldest_first_under_memory_pressure_and_active_ones_are_served`, `pressure_leads_up_at_once_and_down_one_rung_at_a_time`, `a_body_that_would_go_beyond_the_memory_of_the_server_is_answered_503` |
 //!
 //! # Ends
 //!
@@ -67,7 +67,7 @@
 //! | 26 SIGHUP, and a successor | the listening sockets are passed on; a bad configuration keeps the old one | `twenty_hand_overs_under_load_lose_no_request`, `a_successor_that_dies_before_it_is_ready_leaves_the_process_serving`, `a_bad_configuration_keeps_the_old_one_and_signals_go_on_working` |
 //! | 47 privileges after bind | given up for good, and checked | `a_server_that_was_bound_as_root_serves_as_nobody_for_good`, `workers_that_are_started_afterwards_have_no_privileges_either`, `what_cannot_be_is_an_error_that_says_why` |
 //! | 48 sockets from a service manager | each is checked; nonsense is a clear error | `systemd_socket_activate_starts_it_at_the_first_connection`, `a_socket_that_systemd_opened_is_served_and_the_variables_are_unset`, `an_environment_that_makes_no_sense_is_a_clear_error` |
-//! | 49 an admin side exposed, or starved | a listener of its own on loopback or a Unix socket, with connections in reserve | `a_unix_socket_serves_the_same_and_its_file_goes_with_it` |
+//! | 49 an admin side exposed, or starved | a listener of its own on loopback or a Unix socket, with connections in reserve | `serve_two_sides_with_few_descriptors`, `as_many_clients_as_are_reserved_are_served_without_any_descriptor_left`, `a_unix_socket_serves_the_same_and_its_file_goes_with_it` |
 //!
 //! # Services and threads
 //!
@@ -77,6 +77,7 @@
 //! | 32 a worker dies, a Drop panics | replaced; the request is answered once | `a_worker_that_dies_is_replaced_and_no_request_hangs`, `jobs_that_panic_cost_no_thread_even_if_what_they_threw_panics_too`, `a_worker_whose_drop_panics_is_replaced_and_at_the_end_it_is_not`, `a_panic_in_register_in_the_last_call_or_in_drop_leaves_nothing_behind_either` |
 //! | 33 a panic in a store | no lock is held over code of others; that session is reopened | `a_store_goes_on_when_what_it_is_given_and_who_waits_for_it_panic`, `a_panic_is_unknown_and_the_session_is_reopened`, `a_completion_that_panics_harms_nobody`, `a_completion_that_panics_at_any_call_stops_no_thread` |
 //! | 39 descriptors left open in a child | all of them close on exec | `a_child_begins_with_no_signal_blocked_or_caught_and_without_descriptors_of_the_loop`, `a_child_has_three_descriptors_whatever_the_server_has` |
+//! | 50 io_uring denied, its queues full, cancels by the hundred | emulated from then on; the kernel keeps what has no room; each operation has one last word | `a_denied_ring_is_reported_once_for_each_proactor_and_a_granted_one_is_not`, `the_same_in_a_queue_that_is_much_too_small`, `a_storm_of_cancels_ends_each_operation_once_and_gives_back_each_buffer`, `.ci/uring` |
 //!
 //! # Storage
 //!
@@ -117,7 +118,7 @@
 //! | Pingora 2026-0033 | octets behind Upgrade | `bytes_behind_an_upgrade_that_is_not_taken_are_the_next_request`, `connect_is_refused_before_a_service_could_open_a_false_tunnel` |
 //! | actix #1269 | what a deadline counts from after a stall, and how stale that may be | `now_is_cached_for_a_turn_and_read_again_after_sixteen_callbacks`, `requests_that_come_in_time_while_the_loop_is_stalled_are_answered_however_many` |
 //! | actix #928 | a connection for one request has the deadline of its head | `a_connection_for_one_request_has_the_deadline_of_its_head_all_the_same` |
-//! | actix-web 2018-0019, actix-http 2020-0048, hyper 2022-0022 | no unsafe code: `unsafe_code = "forbid"` in the manifest | `the_crate_forbids_unsafe_code` |
+//! | actix-web 2018-0019, actix-http 2020-0048, hyper 2022-0022 | no unsafe code: forbidden, but with the feature `io-uring` in one file | `the_crate_forbids_unsafe_code`, `one_file_has_unsafe_code_and_each_block_its_reason` |
 //! | tokio #6682, #8252 | the earliest deadline after inserting and cancelling | `the_wheel_agrees_with_a_sorted_set`, `cleared_deadlines_wake_the_loop_at_most_once_a_slot_and_then_no_more` |
 //! | tokio #6612, #6487, mio #1657, #1948 | timeouts of months, and without end | `far_deadlines_fire_on_their_tick_and_those_beyond_the_clock_never`, `a_timerfd_set_as_far_as_can_be_said_does_not_ring` |
 //! | tokio #8056 | threads that go to sleep while work comes | `items_meet_threads_that_go_to_sleep_and_none_is_lost_or_there_twice`, `.ci/loom` |
@@ -147,11 +148,13 @@
 //! | lru 2026-0253 | structures are whole when a Drop panics | `a_panic_in_register_in_the_last_call_or_in_drop_leaves_nothing_behind_either`, `jobs_that_panic_cost_no_thread_even_if_what_they_threw_panics_too` |
 //! | quinn-proto 2026-0037 | nothing outside is unwrapped; a fuzz target for each decoder | `nothing_outside_tests_unwraps`, `every_fuzz_target_is_built_and_named` |
 //! | h2 2026-0258 | pieces without content count | `a_flood_of_tiny_chunks_or_extensions_is_cut_and_small_honest_chunks_are_not`, `empty_lines_between_requests_extend_nothing` |
+//! | tokio #7724, #7815, #8277, #7983, #7786 | io_uring denied, too old, too full, interrupted: the emulation takes over, or nothing is lost | `a_denied_ring_is_reported_once_for_each_proactor_and_a_granted_one_is_not`, `completions_that_the_queue_has_no_room_for_come_nevertheless`, `a_client_that_nobody_takes_is_closed`, `.ci/uring` |
+//! | rio 2020-0021 | memory is the operation's until its completion, whoever drops what | `a_dropped_handle_cancels_what_is_under_way_and_closes_then`, `a_loop_that_is_dropped_leaves_no_operation_behind` |
 //! | foyer #1286 | a completion that nobody waits for | `a_client_that_left_has_nothing_written_that_was_not_begun`, `loom_work_that_nobody_waits_for_is_seen_to_be_cancelled` |
 //! | redb #299 and #450, neon #8140, turso #3077 | a sync that failed is the end of that store | `a_failed_sync_ends_writing_for_good`, `a_sync_that_fails_fences_the_store_and_nothing_is_acknowledged` |
 //! | rust #87906 | which clock, on purpose: monotonic, which a suspended machine stops | `due_ids_come_in_order_of_ticks_and_within_a_tick_of_numbers_even_after_a_suspend` |
 //!
 //! # Not here
 //!
-//! TLS (46; rustls 2024-0336 and 2024-0399): there is none. io_uring (50; tokio #7724 and others, rio
-//! 2020-0021) and leader/followers (51): not part of the server on epoll.
+//! TLS (46; rustls 2024-0336 and 2024-0399): there is none. Leader/followers (51): not part of the server on
+//! epoll.

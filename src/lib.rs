@@ -78,7 +78,7 @@
 //! | what is optional | `features.rs` |
 //! | faults, and what proves that they are survived | `faults.rs`; drills from outside: `.ci/drills` |
 //! | states and deadlines of a connection | `connection/state.rs`, `connection/config.rs` |
-//! | bodies in pieces: what is asked when, marks, ends | `connection/streaming.rs`, `connection/exchange.rs` |
+//! | bodies in pieces: what is asked when, marks, ends | `connection/streaming.rs`, `connection/exchange.rs`, `connection/supply.rs` |
 //! | how and why connections end | `connection/ending.rs`, `connection/close_reason.rs` |
 //! | answers from other threads; those of workers | `connection/deferred.rs`, `connection/detached.rs` |
 //! | listening sockets passed to a successor: messages, states, sockets, sources | `hand_over/` |

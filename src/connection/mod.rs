@@ -45,6 +45,7 @@ mod reply;
 mod state;
 mod state_kind;
 mod streaming;
+mod supply;
 mod turn;
 
 use std::num::NonZeroU32;

@@ -81,6 +81,9 @@ impl Connection {
     /// [ready](Step::Request) or [announced](Step::Announced); otherwise only polls.
     pub fn turn_away(&mut self, turn: &mut Turn<'_>) -> Step {
         if let State::Ready { .. } | State::Announced { .. } = self.state {
+            if let (Some(journal), Some(input)) = (turn.journal.as_deref_mut(), &self.input) {
+                journal.begin(&input.request_head(), turn.now);
+            }
             let context = self.unanswered_context();
             self.fail(REFUSED, context, turn);
         }

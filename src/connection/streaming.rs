@@ -10,8 +10,6 @@
 //! Output goes first: with the low water mark reached, nothing is read, decoded or produced before
 //! the client has taken some of it. So whoever does not read his answer is not read from either.
 
-use bytes::{Buf, Bytes};
-
 use super::close_reason::CloseReason;
 use super::deferred::Wake;
 use super::exchange::{
@@ -22,9 +20,7 @@ use super::state::State;
 use super::turn::{Admission, Step, Turn};
 use super::{Connection, Failure, PANICKED, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
-use crate::http::{
-    self, Framing, Limits, ParseError, Progress, Request, ResponseContext, Status, Trailers,
-};
+use crate::http::{self, Framing, Limits, ParseError, Progress, Request, Status, Trailers};
 use crate::time::Tick;
 
 const TRUNCATED: Failure = Failure(Status::BAD_REQUEST, CloseReason::Truncated);
@@ -265,49 +261,6 @@ impl Connection {
             http::encode_continue(output);
         }
         is_due
-    }
-
-    /// The head of a whole answer is in the output, and its content follows as the client takes it.
-    pub(super) fn supply_from(
-        &mut self,
-        content: Bytes,
-        until: Tick,
-        context: ResponseContext,
-        turn: &Turn<'_>,
-    ) -> Polled {
-        let deadlines = &turn.config.deadlines;
-        let mut streaming = Streaming::new(context, Framing::None, until, deadlines);
-        streaming.outgoing = Outgoing::Length(content.len() as u64);
-        streaming.supply_charge = turn.pools.charge(&content);
-        streaming.supply = content;
-        streaming.incoming = Incoming::Ended;
-        self.state.change(State::Streaming(Box::new(streaming)));
-        None
-    }
-
-    /// Appends as much of the content as there is room for.
-    fn supply(&mut self, turn: &mut Turn<'_>) -> Polled {
-        let before = self.said();
-        let State::Streaming(streaming) = &mut self.state else {
-            return None;
-        };
-        streaming.producer = Producer::Resting;
-        let no_waker = || -> Box<dyn Wake> { Box::new(|| {}) };
-        let mut supply = std::mem::take(&mut streaming.supply);
-        let mut flow = Flow {
-            output: self.output.get_or_insert_with(|| turn.pools.take_output()),
-            context: &mut streaming.context,
-            outgoing: &mut streaming.outgoing,
-            supply: &mut streaming.supply,
-            date: turn.date,
-            high: turn.config.output_bytes_high,
-            waker: &no_waker,
-        };
-        let len = flow.write(&supply);
-        supply.advance(len);
-        streaming.supply = supply;
-        self.note_said(before, turn);
-        None
     }
 
     /// What is to be done about the body, as far as it has come.

@@ -22,7 +22,8 @@ use rustix::io::Errno;
 
 use super::accept::{Accept, Input};
 use super::context::Context;
-use super::net::{Peer, Stream, StreamListener};
+use super::net::{Stream, StreamListener};
+use super::peer::Peer;
 use super::registry::Registry;
 use super::reserve::Reserve;
 use super::source::{Event, EventSource, Next, Removed};

@@ -7,7 +7,6 @@
 //! In tests, and with the feature `testing`, streams and listeners have a second kind of socket, of a
 //! simulated machine (`simulated/`). Without it there is one variant, and the `match` vanishes.
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -26,6 +25,7 @@ use rustix::net::{
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::error::{Error, Result};
+use super::peer::Peer;
 #[cfg(feature = "testing")]
 use super::simulated::SimulatedSocket;
 use super::socket_file::SocketFile;
@@ -156,46 +156,6 @@ impl From<OwnedFd> for Stream {
     fn from(fd: OwnedFd) -> Stream {
         Stream {
             end: End::Kernel(fd),
-        }
-    }
-}
-
-/// Who is at the other end of a stream.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Peer {
-    /// An address on the network.
-    Network(SocketAddr),
-    /// A process of this machine, by a Unix socket.
-    Local,
-}
-
-impl Peer {
-    /// What a read that gave less than there was room for says of the socket. On a Unix socket a
-    /// passed descriptor ends a read in the middle, and no edge follows for what stands behind it.
-    #[must_use]
-    pub fn short_read(&self) -> ShortRead {
-        match self {
-            Peer::Network(_) => ShortRead::Empties,
-            Peer::Local => ShortRead::SaysNothing,
-        }
-    }
-}
-
-/// What follows from a read that gave less than there was room for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ShortRead {
-    /// There is no more, unless the peer's end of file or the mark of urgent data ended it.
-    Empties,
-    /// There may be more.
-    SaysNothing,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Peer::Network(address) => address.fmt(f),
-            Peer::Local => f.write_str("local"),
         }
     }
 }

@@ -8,7 +8,8 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, SockRef};
 
-use super::net::{Peer, Stream, StreamListener, stream_socket};
+use super::net::{Stream, StreamListener, stream_socket};
+use super::peer::Peer;
 
 impl Stream {
     /// Begins to connect to `address`: done, or refused, when the stream is writable; then

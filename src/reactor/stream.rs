@@ -13,7 +13,7 @@ use std::fmt;
 
 use super::context::Context;
 use super::error::{Error, ErrorKind, Result};
-use super::net::Peer;
+use super::peer::Peer;
 use super::stream_source::StreamSource;
 use super::waker::Waker;
 use crate::buffer::Buffer;

@@ -6,7 +6,8 @@
 
 use std::io;
 
-use super::net::{Peer, ShortRead, Stream};
+use super::net::Stream;
+use super::peer::{Peer, ShortRead};
 use super::registry::Registry;
 use super::source::Readiness;
 use crate::buffer::{Buffer, BufferPool};

@@ -16,7 +16,8 @@ use std::io;
 
 use super::context::Context;
 use super::local::Local;
-use super::net::{Peer, Stream};
+use super::net::Stream;
+use super::peer::Peer;
 use super::registry::Registry;
 use super::source::{Event, EventSource, Next, Readiness, Removed};
 use super::stream::{Link, StreamEnd, StreamHandler, Wish};

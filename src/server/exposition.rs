@@ -22,8 +22,8 @@ use crate::reactor::{Histogram, Metrics};
 ///     .sample(&[("shop", "by the \"sea\"")], 3);
 /// assert_eq!(
 ///     page.text(),
-///     "# HELP orders_total Orders taken.\n# TYPE orders_total counter\norders_total 7\n\
-///      # HELP queue_length Orders that wait.\n# TYPE queue_length gauge\n\
+///     "# HELP orders_total Orders taken.\n# TYPE orders_total counter\norders_total 7\n# HELP \
+///      queue_length Orders that wait.\n# TYPE queue_length gauge\n\
 ///      queue_length{shop=\"by the \\\"sea\\\"\"} 3\n"
 /// );
 /// ```

@@ -346,7 +346,7 @@ impl Run {
         self.judge_alarm();
         let sources = self.sim.with(|events, _| events.len());
         assert!(
-            sources <= self.sources + metrics.connections,
+            sources <= self.sources + metrics.connections + usize::from(self.has_ladder), // who makes room
             "{sources} sources"
         );
         let (sim, index) = (&self.sim, self.dice.below(self.peers.len().max(1)));

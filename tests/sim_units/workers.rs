@@ -289,7 +289,9 @@ impl Run {
                     assert!(self.may_be_cut(at), "{question:?} was cut at {at:?}");
                 }
                 Some(Told::Answered(question, answer, after)) => {
-                    judge(question, &answer, after, drains)
+                    // Without descriptors, and nobody idle, each answer is the last.
+                    let ends = drains || self.faults.exhaustion > 0.0;
+                    judge(question, &answer, after, ends)
                 }
             }
         }
