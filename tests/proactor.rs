@@ -438,3 +438,33 @@ fn a_detached_stream_is_used_by_readiness_again() {
         events.run(&mut ()).unwrap();
     });
 }
+
+#[test]
+fn the_loop_does_not_sleep_over_operations_that_follow_one_another_at_once() {
+    const READS: usize = 50;
+    on_each(|options| {
+        let (mut events, proactor) = start::<usize>(options);
+        let file = File::open(std::env::current_exe().unwrap()).unwrap();
+        let file = proactor.file(&mut events.context(), file).unwrap();
+        let actor = Actor(
+            move |event, read: &mut usize, cx: &mut Context<'_, usize>| {
+                if let Some(done) = completion(proactor, event, cx) {
+                    assert!(matches!(done.outcome, Outcome::Read(_)), "{done:?}");
+                    *read += 1;
+                }
+                match *read {
+                    READS => cx.stop(),
+                    _ => drop(proactor.read(cx, &file, BytesMut::zeroed(64), 0).unwrap()),
+                }
+                Next::Wait
+            },
+        );
+        events.insert(actor).unwrap();
+        // Nothing else would wake it but this, which comes when it is too late.
+        let late = events.call_after(Duration::from_secs(5), |_, cx| cx.stop());
+        late.unwrap();
+        let mut read = 0;
+        events.run(&mut read).unwrap();
+        assert_eq!(read, READS);
+    });
+}
