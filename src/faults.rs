@@ -77,6 +77,7 @@
 //! | 32 a worker dies, a Drop panics | replaced; the request is answered once | `a_worker_that_dies_is_replaced_and_no_request_hangs`, `jobs_that_panic_cost_no_thread_even_if_what_they_threw_panics_too`, `a_worker_whose_drop_panics_is_replaced_and_at_the_end_it_is_not`, `a_panic_in_register_in_the_last_call_or_in_drop_leaves_nothing_behind_either` |
 //! | 33 a panic in a store | no lock is held over code of others; that session is reopened | `a_store_goes_on_when_what_it_is_given_and_who_waits_for_it_panic`, `a_panic_is_unknown_and_the_session_is_reopened`, `a_completion_that_panics_harms_nobody`, `a_completion_that_panics_at_any_call_stops_no_thread` |
 //! | 39 descriptors left open in a child | all of them close on exec | `a_child_begins_with_no_signal_blocked_or_caught_and_without_descriptors_of_the_loop`, `a_child_has_three_descriptors_whatever_the_server_has` |
+//! | 50 io_uring denied, its queues full, cancels by the hundred | emulated from then on; the kernel keeps what has no room; each operation has one last word | `a_denied_ring_is_reported_once_for_each_proactor_and_a_granted_one_is_not`, `the_same_in_a_queue_that_is_much_too_small`, `a_storm_of_cancels_ends_each_operation_once_and_gives_back_each_buffer`, `.ci/uring` |
 //!
 //! # Storage
 //!
@@ -117,7 +118,7 @@
 //! | Pingora 2026-0033 | octets behind Upgrade | `bytes_behind_an_upgrade_that_is_not_taken_are_the_next_request`, `connect_is_refused_before_a_service_could_open_a_false_tunnel` |
 //! | actix #1269 | what a deadline counts from after a stall, and how stale that may be | `now_is_cached_for_a_turn_and_read_again_after_sixteen_callbacks`, `requests_that_come_in_time_while_the_loop_is_stalled_are_answered_however_many` |
 //! | actix #928 | a connection for one request has the deadline of its head | `a_connection_for_one_request_has_the_deadline_of_its_head_all_the_same` |
-//! | actix-web 2018-0019, actix-http 2020-0048, hyper 2022-0022 | no unsafe code: `unsafe_code = "forbid"` in the manifest | `the_crate_forbids_unsafe_code` |
+//! | actix-web 2018-0019, actix-http 2020-0048, hyper 2022-0022 | no unsafe code: forbidden, but with the feature `io-uring` in one file | `the_crate_forbids_unsafe_code`, `one_file_has_unsafe_code_and_each_block_its_reason` |
 //! | tokio #6682, #8252 | the earliest deadline after inserting and cancelling | `the_wheel_agrees_with_a_sorted_set`, `cleared_deadlines_wake_the_loop_at_most_once_a_slot_and_then_no_more` |
 //! | tokio #6612, #6487, mio #1657, #1948 | timeouts of months, and without end | `far_deadlines_fire_on_their_tick_and_those_beyond_the_clock_never`, `a_timerfd_set_as_far_as_can_be_said_does_not_ring` |
 //! | tokio #8056 | threads that go to sleep while work comes | `items_meet_threads_that_go_to_sleep_and_none_is_lost_or_there_twice`, `.ci/loom` |
@@ -147,11 +148,13 @@
 //! | lru 2026-0253 | structures are whole when a Drop panics | `a_panic_in_register_in_the_last_call_or_in_drop_leaves_nothing_behind_either`, `jobs_that_panic_cost_no_thread_even_if_what_they_threw_panics_too` |
 //! | quinn-proto 2026-0037 | nothing outside is unwrapped; a fuzz target for each decoder | `nothing_outside_tests_unwraps`, `every_fuzz_target_is_built_and_named` |
 //! | h2 2026-0258 | pieces without content count | `a_flood_of_tiny_chunks_or_extensions_is_cut_and_small_honest_chunks_are_not`, `empty_lines_between_requests_extend_nothing` |
+//! | tokio #7724, #7815, #8277, #7983, #7786 | io_uring denied, too old, too full, interrupted: the emulation takes over, or nothing is lost | `a_denied_ring_is_reported_once_for_each_proactor_and_a_granted_one_is_not`, `completions_that_the_queue_has_no_room_for_come_nevertheless`, `a_client_that_nobody_takes_is_closed`, `.ci/uring` |
+//! | rio 2020-0021 | memory is the operation's until its completion, whoever drops what | `a_dropped_handle_cancels_what_is_under_way_and_closes_then`, `a_loop_that_is_dropped_leaves_no_operation_behind` |
 //! | foyer #1286 | a completion that nobody waits for | `a_client_that_left_has_nothing_written_that_was_not_begun`, `loom_work_that_nobody_waits_for_is_seen_to_be_cancelled` |
 //! | redb #299 and #450, neon #8140, turso #3077 | a sync that failed is the end of that store | `a_failed_sync_ends_writing_for_good`, `a_sync_that_fails_fences_the_store_and_nothing_is_acknowledged` |
 //! | rust #87906 | which clock, on purpose: monotonic, which a suspended machine stops | `due_ids_come_in_order_of_ticks_and_within_a_tick_of_numbers_even_after_a_suspend` |
 //!
 //! # Not here
 //!
-//! TLS (46; rustls 2024-0336 and 2024-0399): there is none. io_uring (50; tokio #7724 and others, rio
-//! 2020-0021) and leader/followers (51): not part of the server on epoll.
+//! TLS (46; rustls 2024-0336 and 2024-0399): there is none. Leader/followers (51): not part of the server on
+//! epoll.

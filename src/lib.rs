@@ -42,7 +42,7 @@
 //! |---|---|---|
 //! | ground | [`time`] [`slab`] [`buffer`] [`timer_wheel`] | memory |
 //! | protocol | [`http`] (parsers, bodies, encoder), [`connection`] (sans-I/O server side) | memory |
-//! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups) | epoll, clock, timerfd, signals, eventfd |
+//! | loop | [`reactor`] (sources, demultiplexer, timers, signals, wake-ups), [`proactor`] (operations and their completions) | epoll, clock, timerfd, signals, eventfd; io_uring, threads for files |
 //! | restart | [`hand_over`] (listening sockets to a successor) | a Unix socket |
 //! | units | [`service`] (the logic unit) | |
 //! | concurrency | [`concurrency`] (request queue, worker pool, half-sync/half-async, leader/followers, loop per core) | threads |
@@ -69,6 +69,8 @@
 //! | datagrams, children, any descriptor, periodic and wall-clock timers | `reactor/{datagram,child,descriptor,schedule,wall_alarm}.rs` |
 //! | closures as sources (`every`, `tcp`, `udp`, `signals`, ...) | `reactor/sources.rs` |
 //! | slow callbacks, counters | `reactor/watch.rs`, `reactor/metrics.rs` |
+//! | operations and their completions; who may start what | `proactor/start.rs`; `proactor/table.rs` |
+//! | the two drivers: over the reactor, and io_uring with all `unsafe` there is | `proactor/driver.rs`, `proactor/emulated/`, `proactor/ring/kernel.rs` |
 //! | a loop that is stuck: the watchdog and what it reads | `reactor/watchdog.rs`, `reactor/heartbeat.rs`, `reactor/stall.rs` |
 //! | the timer wheel | `timer_wheel/` |
 //! | what is accepted and refused as HTTP, and the attacks | `http/mod.rs` |
@@ -109,6 +111,10 @@
 //! | the checksum around each stored value; expiry, conditions, pages | `storage/envelope.rs`, `storage/rows.rs` |
 //! | storage: Redis Cluster, and what an answer of it is worth | `storage/redis_cluster/mod.rs` |
 
+// Without io_uring nobody can allow what `Cargo.toml` denies; with it, one file does, and
+// `tests/tidy.rs` knows which.
+#![cfg_attr(not(feature = "io-uring"), forbid(unsafe_code))]
+
 #[cfg(not(target_os = "linux"))]
 compile_error!("trine runs on Linux only: it is built on epoll, timerfd, eventfd and pidfd.");
 
@@ -135,6 +141,8 @@ pub mod http;
 pub mod connection;
 
 pub mod reactor;
+
+pub mod proactor;
 
 pub mod hand_over;
 

@@ -18,6 +18,7 @@ const EXAMPLES: &[&str] = &[
     "keepalive",
     "kv",
     "line_chat",
+    "proactor_echo",
     "resp_cache",
     #[cfg(feature = "testing")]
     "sim",
@@ -70,6 +71,11 @@ fn every_example_shows_what_it_claims() {
     for name in EXAMPLES {
         shows(name, &["--demo"]);
     }
+}
+
+#[test]
+fn the_echo_by_operations_is_the_same_emulated() {
+    shows("proactor_echo", &["--demo", "--pattern", "emulated"]);
 }
 
 #[test]

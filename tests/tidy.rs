@@ -189,7 +189,10 @@ const PRIVILEGES: [Privilege; 5] = [
         ],
         files: &[
             "src/reactor/net.rs",
+            "src/reactor/operands.rs",
             "src/reactor/datagram.rs",
+            "src/proactor/ring/address.rs",
+            "src/proactor/ring/flight.rs",
             "src/hand_over/socket.rs",
             "src/systemd/manager.rs",
             "src/storage/redis_cluster/link.rs",
@@ -243,6 +246,38 @@ fn the_pure_layers_know_no_machine() {
         }
         for word in ["mio::", "rustix::", "std::thread", "std::fs", "tracing::"] {
             assert!(!code(&text).contains(word), "{path} uses {word}");
+        }
+    }
+}
+
+/// The only file that may say it, and only with the feature `io-uring`.
+const UNSAFE: &str = "src/proactor/ring/kernel.rs";
+
+#[test]
+fn one_file_has_unsafe_code_and_each_block_its_reason() {
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let forbidden = r#"#![cfg_attr(not(feature = "io-uring"), forbid(unsafe_code))]"#;
+    assert!(lib.contains(forbidden));
+    let ring = fs::read_to_string(root().join("src/proactor/mod.rs")).unwrap();
+    assert!(ring.contains("#[cfg(feature = \"io-uring\")]\nmod ring;"));
+    for folder in ["src", "tests", "examples"] {
+        for (path, text) in sources(folder) {
+            let lines: Vec<_> = text.lines().map(str::trim_start).collect();
+            for (number, line) in lines.iter().enumerate() {
+                let words = ["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe"];
+                let says = words.iter().any(|word| line.contains(word)) && !line.contains('"');
+                if !says || line.starts_with("//") {
+                    continue;
+                }
+                assert_eq!(path, UNSAFE, "line {}", number + 1);
+                let above = lines[..number].iter().rev();
+                let reasons = above.take(4).any(|above| above.starts_with("// SAFETY: "));
+                assert!(
+                    reasons || line.starts_with("#!["),
+                    "line {}: {line}",
+                    number + 1
+                );
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use super::core::Core;
 use super::error::{Error, InsertError};
 use super::local::Local;
 use super::metrics::Metrics;
-use super::source::{EventSource, Removed};
+use super::source::{Completed, EventSource, OperationId, Removed};
 use super::waker::Waker;
 use crate::slab::Token;
 use crate::time::{Span, Tick};
@@ -115,6 +115,31 @@ impl<S: 'static> Context<'_, S> {
     /// False when it is gone.
     pub fn resume(&mut self, token: Token) -> bool {
         self.core.resume(token)
+    }
+
+    /// Tells `token` that `operation` has something to give, after the I/O events of this turn, or in
+    /// the next. The number that the event will carry.
+    #[inline]
+    pub(crate) fn complete(&mut self, token: Token, operation: OperationId) -> u32 {
+        let number = self.core.completions;
+        self.core.completions = number.wrapping_add(1);
+        let completed = Completed { operation, number };
+        self.core.completed.push_back((token, completed));
+        number
+    }
+
+    /// The number of the first completion that its source has not been told of.
+    #[inline]
+    pub(crate) fn first_untold(&self) -> u32 {
+        let first = self.core.completed.front();
+        first.map_or(self.core.completions, |(_, completed)| completed.number)
+    }
+
+    /// Gives `token` [`Event::Resumed`](super::Event::Resumed) once, right before the loop waits. To be
+    /// asked for once each time.
+    #[inline]
+    pub(crate) fn flush_before_wait(&mut self, token: Token) {
+        self.core.flushes.push(token);
     }
 
     /// Another source, if it is live and of type `T`. `None` for the running source, which is

@@ -15,7 +15,7 @@ use super::heartbeat::Heart;
 use super::local::Locals;
 use super::registry::Registry;
 use super::slot::{Facts, Leaving, Slot};
-use super::source::{Class, EventSource, Readiness, Removed};
+use super::source::{Class, Completed, EventSource, Readiness, Removed};
 use super::watch::Watch;
 use crate::slab::{Slab, Token};
 
@@ -26,6 +26,12 @@ pub(super) struct Core<S> {
     pub(super) again: VecDeque<Token>,
     /// Bulk sources with latched readiness or work left.
     pub(super) bulk: VecDeque<Token>,
+    /// Sources that get [`Event::Resumed`] right before the loop waits.
+    pub(super) flushes: Vec<Token>,
+    /// What operations have to give, and to whom; in the order of their numbers.
+    pub(super) completed: VecDeque<(Token, Completed)>,
+    /// How many completions there were.
+    pub(super) completions: u32,
     pub(super) leaving: VecDeque<Leaving<S>>,
     /// Values shared by sources of this loop; see [`Local`](super::Local).
     pub(super) locals: Locals,
@@ -50,6 +56,9 @@ impl<S: 'static> Core<S> {
             base,
             again: VecDeque::new(),
             bulk: VecDeque::new(),
+            flushes: Vec::new(),
+            completed: VecDeque::new(),
+            completions: 0,
             leaving: VecDeque::new(),
             locals: Locals::default(),
             foreground: 0,
@@ -80,7 +89,11 @@ impl<S: 'static> Core<S> {
 
     /// Whether work is left that needs no event to go on.
     pub(super) fn has_leftovers(&self) -> bool {
-        !self.again.is_empty() || !self.bulk.is_empty() || self.owes_drain()
+        !self.again.is_empty()
+            || !self.bulk.is_empty()
+            || !self.completed.is_empty()
+            || !self.flushes.is_empty()
+            || self.owes_drain()
     }
 
     /// Whether somebody has not been told yet that the loop drains.

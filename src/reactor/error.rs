@@ -30,8 +30,12 @@ pub enum ErrorKind {
     Forked,
     /// The drain was cut short, by its deadline or on demand, with work unfinished.
     DrainForced,
-    /// The table of sources is full.
+    /// The table of sources is full, or that of operations.
     Full,
+    /// A stream receives, or sends, already: one operation each way at a time.
+    Busy,
+    /// The loop drains: nothing new begins.
+    Draining,
     /// What was to set a loop up panicked.
     Panicked,
     /// The process that listening sockets were to be taken over from does not hand them over.
@@ -79,7 +83,9 @@ impl Error {
             ErrorKind::Forked => Some("make a new loop in the child, or exec"),
             ErrorKind::DrainForced => Some("allow a longer drain, or shorter requests"),
             ErrorKind::HandOver => Some("it serves on; end it first, or start this program later"),
-            ErrorKind::Full => Some("remove sources, or run several loops"),
+            ErrorKind::Full => Some("begin fewer at a time, or run several loops"),
+            ErrorKind::Busy => Some("start it when the one under way has completed"),
+            ErrorKind::Draining => Some("finish what is under way"),
             ErrorKind::Invalid | ErrorKind::Panicked => None,
         }
     }

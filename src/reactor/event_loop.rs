@@ -3,9 +3,9 @@
 //! One turn:
 //!
 //! ```text
-//!   wait ──> now ──> control: signals, wake-ups ──> I/O by class ──> deadlines ──> leftovers
-//!    ^                                                                                │
-//!    └────────────────────────────────────────────────────────────────────────────────┘
+//!   wait ──> now ──> control: signals, wake-ups ──> I/O by class, completions ──> deadlines ──> leftovers
+//!    ^                                                                                             │
+//!    └───────────────────────── what was gathered for the kernel, at once <────────────────────────┘
 //! ```
 //!
 //! Readiness goes before deadlines: bytes that came in time win. Every phase has a budget, so a
@@ -39,6 +39,8 @@ pub(super) const LEFTOVERS_PER_TURN: usize = 1024;
 pub(super) const WOKEN_PER_TURN: usize = 1024;
 /// Bulk sources dispatched in one turn at most.
 pub(super) const BULK_PER_TURN: usize = 32;
+/// Completions of operations that are given out in one phase at most.
+pub(super) const COMPLETIONS_PER_TURN: usize = 1024;
 /// Sources told in one turn that the loop drains.
 pub(super) const DRAINED_PER_TURN: u32 = 4096;
 
@@ -262,6 +264,9 @@ impl<S: 'static> EventLoop<S> {
 
     fn take_turn(&mut self, state: &mut S, may_sleep: bool) -> Result<Turn> {
         self.core.see_off(state); // those removed between turns
+        if !self.core.flushes.is_empty() {
+            self.core.run_flushes(COMPLETIONS_PER_TURN, state);
+        }
         if self.is_over(state)? {
             return Ok(Turn::Ended);
         }
@@ -272,6 +277,7 @@ impl<S: 'static> EventLoop<S> {
         }
         self.run_woken(state);
         self.run_io(state);
+        self.core.run_completed(COMPLETIONS_PER_TURN, state);
         self.core.run_bulk(BULK_PER_TURN, state);
         let sources = self.core.len();
         let horizon = self.horizon.behind(specials.full, due, sources);

@@ -246,7 +246,7 @@ impl<S: 'static, A: Acceptor<S>> EventSource<S> for Listener<A> {
 }
 
 /// Errors of one connection, or of the way to its client; the next one may be well (accept(2)).
-fn concerns_one_connection(error: Errno) -> bool {
+pub(crate) fn concerns_one_connection(error: Errno) -> bool {
     matches!(
         error,
         Errno::INTR

@@ -66,6 +66,7 @@ mod listener;
 mod local;
 mod metrics;
 mod net;
+mod operands;
 mod peer;
 mod phases;
 mod registry;
@@ -109,7 +110,9 @@ pub use registry::Registry;
 pub use reserve::Reserve;
 pub use schedule::{Firing, MissedTicks};
 pub use signals::{Sender, Signal, SignalEvent};
-pub use source::{AsAny, Class, Event, EventSource, Next, Readiness, Removed};
+pub use source::{
+    AsAny, Class, Completed, Event, EventSource, Next, OperationId, Readiness, Removed,
+};
 pub use sources::Sources;
 pub use stall::{Doing, Stall};
 pub use stream::{Link, StreamEnd, StreamHandler, StreamOptions, write_to};
@@ -118,7 +121,7 @@ pub use waker::Waker;
 pub(crate) use clock::{monotonic_nanos, unix_seconds, wall};
 pub(crate) use demultiplexer::{Demultiplexer, Registrar, Watch, events, translate};
 pub(crate) use gate::Gate;
-pub(crate) use listener::{Acceptor, Listener};
+pub(crate) use listener::{Acceptor, Listener, concerns_one_connection};
 pub(crate) use net::resolve;
 pub(crate) use socket_file::SocketFile;
 pub(crate) use waker::Remote;

@@ -309,7 +309,7 @@ impl StreamListener {
     ///
     /// `WouldBlock` when the queue is empty; otherwise see the listener source, which knows which
     /// errors are this connection's and which are the machine's.
-    pub(super) fn accept(&self) -> std::result::Result<(Stream, Peer), Errno> {
+    pub(crate) fn accept(&self) -> std::result::Result<(Stream, Peer), Errno> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let listening = match &self.end {
             End::Kernel(fd) => fd,
@@ -417,7 +417,7 @@ fn inherited(listening: SockRef<'_>) -> io::Result<()> {
     listening.set_tcp_notsent_lowat(UNSENT_BYTES)
 }
 
-fn stream_socket(domain: Domain) -> io::Result<Socket> {
+pub(super) fn stream_socket(domain: Domain) -> io::Result<Socket> {
     let socket = Socket::new(domain, Type::STREAM, None)?; // close-on-exec
     socket.set_nonblocking(true)?;
     Ok(socket)

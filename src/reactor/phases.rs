@@ -10,10 +10,41 @@ use super::source::{Event, Next, Readiness};
 use crate::slab::Token;
 use crate::time::Tick;
 
+/// How often gathered work is done before one wait: once, and once for what came of it.
+const FLUSHES_PER_TURN: usize = 2;
+
 impl<S: 'static> Core<S> {
     /// Runs up to `budget` queued bulk sources; those queued meanwhile wait for the next turn.
     pub(super) fn run_bulk(&mut self, budget: usize, state: &mut S) {
         self.run_queue(|core| &mut core.bulk, budget, state);
+    }
+
+    /// Gives up to `budget` completions to those who started the operations, in their order, those
+    /// included that come meanwhile.
+    pub(super) fn run_completed(&mut self, budget: usize, state: &mut S) {
+        for _ in 0..budget {
+            let Some((token, completed)) = self.completed.pop_front() else {
+                return;
+            };
+            self.dispatch(token, Event::Completed(completed), state);
+        }
+    }
+
+    /// Has those who gather work over a turn do it, before the loop waits. What completes at once is
+    /// given out, and what is started by it goes along.
+    #[cold]
+    pub(super) fn run_flushes(&mut self, budget: usize, state: &mut S) {
+        for _ in 0..FLUSHES_PER_TURN {
+            let count = self.flushes.len();
+            for index in 0..count {
+                self.dispatch(self.flushes[index], Event::Resumed, state);
+            }
+            self.flushes.drain(..count);
+            self.run_completed(budget, state);
+            if self.flushes.is_empty() {
+                return;
+            }
+        }
     }
 
     /// Runs up to `budget` queued sources; those queued meanwhile wait for the next turn.

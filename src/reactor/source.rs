@@ -22,6 +22,7 @@ use std::io;
 use super::context::Context;
 use super::registry::Registry;
 use super::signals::SignalEvent;
+use crate::slab::Token;
 use crate::time::Tick;
 
 /// Something that events happen to. `S` is the state of the user's program, lent to every call.
@@ -93,6 +94,54 @@ pub enum Event {
     Resumed,
     /// The loop is draining: finish what is under way, begin nothing, then close.
     Drain,
+    /// An operation that this source started has something to give:
+    /// [`Proactor::take`](crate::proactor::Proactor::take) it during this call, or it is dropped.
+    Completed(Completed),
+}
+
+/// Names an operation of a [`Proactor`](crate::proactor::Proactor) for as long as it is under way. No
+/// later one of the same proactor is mistaken for it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OperationId(Token);
+
+impl OperationId {
+    #[inline]
+    pub(crate) const fn new(token: Token) -> OperationId {
+        OperationId(token)
+    }
+
+    #[inline]
+    pub(crate) const fn token(self) -> Token {
+        self.0
+    }
+}
+
+impl fmt::Debug for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Operation{:?}", self.0)
+    }
+}
+
+/// One thing that an operation gives: most give one and are over, some go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Completed {
+    pub(crate) operation: OperationId,
+    /// Counts the completions of the loop, and wraps: 32 bits, so that an event stays small.
+    pub(crate) number: u32,
+}
+
+impl Completed {
+    /// Whether number `one` was given before number `other`: fewer than 2^31 wait at a time.
+    #[inline]
+    pub(crate) const fn precedes(one: u32, other: u32) -> bool {
+        one != other && other.wrapping_sub(one) < 1 << 31
+    }
+
+    /// The operation that gives it.
+    #[must_use]
+    pub fn operation(self) -> OperationId {
+        self.operation
+    }
 }
 
 /// What a source waits for now. The deadline named here replaces the one before.

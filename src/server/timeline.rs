@@ -83,7 +83,7 @@ impl Happened {
             Event::Ready(_) => Happened::Ready,
             Event::Deadline => Happened::Deadline,
             Event::Woken => Happened::Woken,
-            Event::Resumed | Event::Signal(_) => Happened::Resumed,
+            Event::Resumed | Event::Signal(_) | Event::Completed(_) => Happened::Resumed,
             Event::Drain => Happened::Drain,
         }
     }

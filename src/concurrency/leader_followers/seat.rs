@@ -215,8 +215,8 @@ impl Missed {
             Event::Woken => self.woken = true,
             Event::Drain => self.drain = true,
             Event::Resumed => self.resumed = true,
-            // The deadline is in the seat; signals are the loop's.
-            Event::Deadline | Event::Signal(_) => {}
+            // The deadline is in the seat; signals are the loop's, operations those of sources that stay on it.
+            Event::Deadline | Event::Signal(_) | Event::Completed(_) => {}
         }
     }
 

@@ -144,6 +144,7 @@ impl Network {
             Event::Woken => 4,
             Event::Resumed => 5,
             Event::Drain => 6,
+            Event::Completed(_) => 7,
         };
         world.note(trace::Mark::Dispatched, token.to_bits(), code);
         let due = world.due();

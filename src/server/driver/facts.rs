@@ -23,7 +23,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
                 self.connection.handle_woken();
                 self.connection.poll(turn)
             }
-            Event::Ready(_) | Event::Signal(_) => self.connection.poll(turn),
+            Event::Ready(_) | Event::Signal(_) | Event::Completed(_) => self.connection.poll(turn),
         }
     }
 
