@@ -45,7 +45,8 @@ fn serve_two_sides_with_few_descriptors() {
     println!("\nlistening {}", public.address());
     let (mut hog, mut log) = (Vec::new(), None);
     for order in std::io::stdin().lines() {
-        match order.unwrap().as_str() {
+        let order = order.unwrap();
+        match order.as_str() {
             "hog" => hog.extend(std::iter::from_fn(|| File::open("/dev/null").ok())),
             "log" => {
                 hog.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
@@ -54,7 +55,8 @@ fn serve_two_sides_with_few_descriptors() {
             "free" => hog.clear(),
             _ => {}
         }
-        let left = File::open("/dev/null").is_ok();
+        // Not when only asked to count: it would take one from those that are being kept again.
+        let left = order != "count" && File::open("/dev/null").is_ok();
         let kept = inner.counters().server.descriptors_kept;
         println!("state {left} {} {kept}", log == Some(true));
     }
@@ -139,14 +141,15 @@ fn as_many_clients_as_are_reserved_are_served_without_any_descriptor_left() {
             }
         }
         assert_eq!(process.order("count").2, 0);
-        // One more is turned away, as is everybody on the other side.
-        assert!(process.inner().answer_or_end().is_none());
-        assert!(Client::connect(process.public).answer_or_end().is_none());
+        assert!(process.inner().answer_or_end().is_none(), "one more");
         drop(clients);
         eventually("all are kept again", || {
             process.order("count").2 == RESERVED
         });
     }
+    // On the other side everybody is turned away. Last, as that side gives up a descriptor of its own for
+    // it, again and again, which this one may get.
+    assert!(Client::connect(process.public).answer_or_end().is_none());
     process.order("free");
     assert_eq!(Client::connect(process.public).get("/").status, 200);
 }
