@@ -4,8 +4,8 @@
 mod trace;
 
 use trace::{DEFER, HELLO, Trace, get};
-use trine::connection::{CloseReason, Pools};
-use trine::time::Tick;
+use trine::connection::{CloseReason, Deadlines, Pools};
+use trine::time::{Span, Tick};
 
 const KIB: usize = 1024;
 
@@ -55,7 +55,10 @@ fn one_that_has_begun_a_request_or_is_owed_an_answer_keeps_its_place() {
 #[test]
 fn a_connection_is_idle_since_accept_or_its_last_answer_and_not_while_it_is_busy() {
     let mut trace = Trace::new();
-    let since = |trace: &Trace| trace.connection.idle_since(&trace.config);
+    let since = |trace: &Trace| {
+        let deadlines = &trace.config.deadlines;
+        trace.connection.idle_since(Tick(100), deadlines, None)
+    };
     assert_eq!(since(&trace), Some(Tick(0)));
     trace.at(70).reads("GET").at(80);
     assert_eq!(since(&trace), None);
@@ -65,6 +68,25 @@ fn a_connection_is_idle_since_accept_or_its_last_answer_and_not_while_it_is_busy
     assert_eq!(since(&trace), None);
     trace.at(95).sends("later");
     assert_eq!(since(&trace), Some(Tick(95)));
+}
+
+#[test]
+fn after_a_reload_nobody_is_taken_for_older_than_he_is() {
+    let mut trace = Trace::new();
+    trace.at(1_000).reads(HELLO);
+    let ran_under = trace.config.deadlines;
+    let with = |millis| Deadlines {
+        idle: Span::from_millis(millis),
+        ..ran_under
+    };
+    let since = |now, deadlines: &Deadlines| {
+        let before = Some(&ran_under);
+        trace.connection.idle_since(Tick(now), deadlines, before)
+    };
+    // Shorter: the beginning by the new ones lies in the future, and is not believed.
+    assert_eq!(since(2_000, &with(10)), Some(Tick(1_000)));
+    // Longer: by the new ones it would have been idle before it was accepted.
+    assert_eq!(since(2_000, &with(100_000_000)), Some(Tick(1_000)));
 }
 
 #[test]

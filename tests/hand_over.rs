@@ -28,7 +28,8 @@ const PATH: &str = "TRINE_TEST_HAND_OVER";
 const LISTEN: &str = "TRINE_TEST_LISTEN";
 /// with a Unix socket beside it,
 const UNIX: &str = "TRINE_TEST_UNIX";
-/// and what it does with the sockets in its hand: `dies`, or sleeps for so many milliseconds.
+/// and what it does with the sockets in its hand: `dies`, `drains` when it is set up, or sleeps for so many
+/// milliseconds.
 const FAULT: &str = "TRINE_TEST_FAULT";
 
 /// Not a test of its own: the server, when this file runs itself.
@@ -50,6 +51,7 @@ fn serve_until_drained() {
     println!("\nlistening {} {came}", listener.local_address().unwrap());
     match std::env::var(FAULT).as_deref() {
         Ok("dies") => std::process::exit(7),
+        Ok("drains") => {}
         Ok(millis) => thread::sleep(Duration::from_millis(millis.parse().unwrap())),
         _ => {}
     }
@@ -66,7 +68,14 @@ fn serve_until_drained() {
         let answer = respond(move |_: &Request<'_>| Response::text(id.clone()));
         let _ = server.attach(&mut events, answer).unwrap();
     }
+    #[cfg(feature = "systemd")]
+    if let Some(notify) = trine::systemd::Notify::from_environment().unwrap() {
+        notify.attach(&mut events).unwrap();
+    }
     hand_over.attach(&mut events, grace).unwrap();
+    if std::env::var(FAULT).as_deref() == Ok("drains") {
+        events.context().drain(grace); // as SIGTERM does that came meanwhile
+    }
     match events.run(&mut ()) {
         Ok(()) => std::process::exit(0),
         Err(error) => {
@@ -274,6 +283,45 @@ fn a_successor_that_dies_before_it_is_ready_leaves_the_process_serving() {
     second.serves();
     second.send(Signal::Term);
     assert_eq!(second.status(), Some(0));
+}
+
+#[test]
+fn a_successor_that_is_told_to_end_before_it_is_ready_leaves_the_process_serving() {
+    let folder = Folder::new("hand-over-told");
+    let path = PathBuf::from(folder.path("socket"));
+    let mut first = Process::start(&path, "127.0.0.1:0");
+    first.serves();
+    let mut told = Process::run(command(&path, "127.0.0.1:0").env(FAULT, "drains"));
+    assert_eq!(told.status(), Some(0));
+    assert_eq!(asked(first.address), first.id());
+    first.send(Signal::Term);
+    assert_eq!(first.status(), Some(0));
+}
+
+/// Or the manager would stop what has just begun.
+#[cfg(feature = "systemd")]
+#[test]
+fn systemd_hears_of_the_new_main_process_and_nothing_of_the_end_of_the_one_before() {
+    let folder = Folder::new("hand-over-systemd");
+    let path = PathBuf::from(folder.path("socket"));
+    let manager = PathBuf::from(folder.path("notify"));
+    let hears = std::os::unix::net::UnixDatagram::bind(&manager).unwrap();
+    hears.set_read_timeout(Some(PATIENCE)).unwrap();
+    let start = || Process::run(command(&path, "127.0.0.1:0").env("NOTIFY_SOCKET", &manager));
+    let heard = || {
+        let mut text = [0; 256];
+        let len = hears.recv(&mut text).unwrap();
+        String::from_utf8_lossy(&text[..len]).into_owned()
+    };
+    let ready = |process: &Process| format!("READY=1\nMAINPID={}", process.id());
+    let mut first = start();
+    assert_eq!(heard().trim_end(), ready(&first));
+    let mut second = start();
+    assert_eq!(first.status(), Some(0));
+    assert_eq!(heard().trim_end(), ready(&second));
+    second.send(Signal::Term);
+    assert_eq!(second.status(), Some(0));
+    assert_eq!(heard().trim_end(), "STOPPING=1");
 }
 
 #[test]

@@ -145,7 +145,8 @@ fn hoarded(connections_max: usize) -> Process {
     );
     assert!(waited[98] < Duration::from_secs(2), "p99 {:?}", waited[98]);
     let (connections, evicted, ..) = process.count();
-    assert!(connections <= connections_max.min(LIMIT as usize));
+    let told = 64; // that there is no room, and not gone yet
+    assert!(connections <= (connections_max + told).min(LIMIT as usize));
     assert!(
         evicted >= (HOARDERS - LIMIT as usize) as u64 / 2,
         "{evicted} evicted"

@@ -153,6 +153,19 @@ fn a_full_server_gives_the_place_of_whoever_was_idle_for_longest_to_a_newcomer()
 }
 
 #[test]
+fn one_newcomer_costs_as_many_places_as_one_pass_takes_and_no_more() {
+    let mut world = World::new(|server| server.connections_max(100));
+    let _idle: Vec<_> = (0..100).map(|_| world.idle()).collect();
+    world.pass(200); // none of them long enough to go for that alone
+    let newcomer = world.idle();
+    world.pass(3_000);
+    let metrics = world.metrics();
+    assert_eq!(metrics.closed(CloseReason::Evicted), 100 / 8);
+    assert_eq!(metrics.closed(CloseReason::Overloaded), 0);
+    drop(newcomer);
+}
+
+#[test]
 fn a_newcomer_is_refused_when_nobody_has_been_idle_for_long_enough() {
     let mut world = World::new(|server| server.connections_max(10));
     let mut young: Vec<_> = (0..10).map(|_| world.idle()).collect();

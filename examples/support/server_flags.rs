@@ -180,7 +180,7 @@ impl ServerFlags {
         }
         if self.flight_recorder.is_some() || self.watch_stalls.is_some() {
             let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
-            log.init();
+            let _ = log.try_init(); // settings that are read again may ask for it again
         }
         if let Some(bytes) = self.memory_limit {
             server = server.memory_max(bytes);
@@ -188,7 +188,9 @@ impl ServerFlags {
         if let Some(millis) = self.watch_stalls {
             server = server.watch_stalls(Duration::from_millis(millis));
         }
-        server = server.flight_recorder(self.flight_recorder.unwrap_or(0));
+        if let Some(entries) = self.flight_recorder {
+            server = server.flight_recorder(entries);
+        }
         match self.max_connections {
             Some(connections) => server.connections_max(connections),
             None => server,

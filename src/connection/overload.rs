@@ -4,7 +4,7 @@
 //! The server decides when; see the ladder in [`server`](crate::server).
 
 use super::close_reason::CloseReason;
-use super::config::Config;
+use super::config::Deadlines;
 use super::input::Input;
 use super::pools::Pools;
 use super::state::State;
@@ -34,15 +34,27 @@ impl Connection {
 
     /// Since when nothing has come and nothing was owed: from accept, or from the last answer.
     /// `None` while a request is under way, or is ending.
+    ///
+    /// It is told from the deadline that runs, which began under `deadlines` or, if those are new, under
+    /// the ones `before`. When both can be true, it is the later: nobody is taken for older than he is.
     #[must_use]
-    pub fn idle_since(&self, config: &Config) -> Option<Tick> {
-        let deadlines = &config.deadlines;
-        let (until, span) = match self.state {
-            State::Idle { until } => (until, deadlines.idle),
-            State::Head { until } if self.is_silent() => (until, deadlines.head),
-            _ => return None,
+    pub fn idle_since(
+        &self,
+        now: Tick,
+        deadlines: &Deadlines,
+        before: Option<&Deadlines>,
+    ) -> Option<Tick> {
+        let since = |deadlines: &Deadlines| {
+            let (until, span) = match self.state {
+                State::Idle { until } => (until, deadlines.idle),
+                State::Head { until } if self.is_silent() => (until, deadlines.head),
+                _ => return None,
+            };
+            Some(Tick(until.0.saturating_sub(span.as_millis())))
         };
-        Some(Tick(until.0.saturating_sub(span.as_millis())))
+        let possible = [Some(deadlines), before].into_iter().flatten();
+        let possible = possible.filter_map(since).filter(|since| *since <= now);
+        possible.max()
     }
 
     /// Asks it to go, if it is still idle when it is called next: the client's bytes may be here

@@ -64,7 +64,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::reactor::{Error, ErrorKind, Result, SocketFile, Sources, StreamListener, resolve};
+use crate::reactor::{
+    Error, ErrorKind, Result, SocketFile, Sources, StreamListener, Succession, resolve,
+};
 use crate::time::Span;
 
 use book::Book;
@@ -321,6 +323,7 @@ impl HandOver {
                 cx.insert(source).map_err(Error::from)
             }
             Some(channel) => {
+                cx.set_succession(Succession::Succeeding);
                 let source = PredecessorSource {
                     channel,
                     state: Announcing::Silent,

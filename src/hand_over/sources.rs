@@ -11,7 +11,7 @@ use super::message::Message;
 use super::protocol::{Fact, Giving, Outcome, Saying, Taking};
 use super::socket::{Channel, Offer};
 use crate::reactor::{
-    Context, Error, ErrorKind, Event, EventSource, Local, Next, Registry, Removed,
+    Context, Error, ErrorKind, Event, EventSource, Local, Next, Registry, Removed, Succession,
 };
 use crate::slab::Token;
 use crate::time::Span;
@@ -161,6 +161,7 @@ impl<S: 'static> EventSource<S> for SuccessorSource {
             Giving::Over(Outcome::HandedOver) => {
                 tracing::info!(target: "trine::hand_over", "handed over: draining");
                 let grace = cx.with(self.book, |book, _| book.grace);
+                cx.set_succession(Succession::PassedOn);
                 cx.drain(grace.unwrap_or_default());
                 Next::Close
             }
@@ -213,6 +214,7 @@ impl PredecessorSource {
     fn take_charge<S: 'static>(&mut self, cx: &mut Context<'_, S>) {
         let book = self.book;
         cx.with(book, |book, _| book.take_charge());
+        cx.set_succession(Succession::InCharge);
         let Some(offer) = self.offer.take() else {
             return;
         };
@@ -238,6 +240,9 @@ impl<S: 'static> EventSource<S> for PredecessorSource {
 
     fn handle(&mut self, event: Event, _state: &mut S, cx: &mut Context<'_, S>) -> Next {
         if let Announcing::Silent = self.state {
+            if cx.is_draining() {
+                return Next::Close; // the process before sees us go, and stays
+            }
             // The loop runs: what has been set up is served from now on. The other may be gone.
             let _ = self.channel.send(&Message::Ready, &[]);
             self.state = Announcing::Said(Taking::Ready);

@@ -32,6 +32,8 @@ pub(super) struct Base {
     pub(super) remote: Arc<Remote>,
     pub(super) metrics: Metrics,
     pub(super) phase: Phase,
+    /// Whether another process has a part in what this loop serves.
+    pub(super) succession: Succession,
     /// Whether `run` returns after this turn, whatever the phase.
     pub(super) is_stopping: bool,
     /// What `run` returns when it ends.
@@ -53,6 +55,17 @@ pub(super) enum Phase {
     },
     /// The drain ends now, whatever is unfinished.
     Forced,
+}
+
+/// Who is in charge of the sockets that a loop listens on, when they pass from one process to another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Succession {
+    /// This process.
+    InCharge,
+    /// The process before, until it goes.
+    Succeeding,
+    /// A successor.
+    PassedOn,
 }
 
 /// The wall clock's second, and until when (loop time) it is known to be right, jumps aside.
@@ -80,6 +93,7 @@ impl Base {
             remote,
             metrics: Metrics::default(),
             phase: Phase::Running,
+            succession: Succession::InCharge,
             is_stopping: false,
             failure: None,
             wall: WallSecond {

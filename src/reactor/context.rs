@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, SystemTime};
 
-use super::base::Phase;
+use super::base::{Phase, Succession};
 use super::core::Core;
 use super::error::{Error, InsertError};
 use super::local::Local;
@@ -199,6 +199,15 @@ impl<S: 'static> Context<'_, S> {
             Phase::Draining { until, .. } => until.since(self.now()).into(),
             Phase::Running | Phase::Forced => Duration::ZERO,
         }
+    }
+
+    /// Whether another process has a part in what is served here.
+    pub(crate) fn succession(&self) -> Succession {
+        self.core.base.succession
+    }
+
+    pub(crate) fn set_succession(&mut self, succession: Succession) {
+        self.core.base.succession = succession;
     }
 
     /// Whether a drain ends now, whatever is unfinished.

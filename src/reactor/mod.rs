@@ -118,6 +118,7 @@ pub use stall::{Doing, Stall};
 pub use stream::{Link, StreamEnd, StreamHandler, StreamOptions, write_to};
 pub use waker::Waker;
 
+pub(crate) use base::Succession;
 pub(crate) use clock::{monotonic_nanos, unix_seconds, wall};
 pub(crate) use demultiplexer::{Demultiplexer, Registrar, Watch, events, translate};
 pub(crate) use gate::Gate;

@@ -165,6 +165,16 @@ impl Exposition {
                 "Callbacks of more than 100 ms.",
                 metrics.slow_callbacks,
             ),
+            (
+                "stalls",
+                "Callbacks that the watchdog saw run too long.",
+                metrics.stalls,
+            ),
+            (
+                "left_ready",
+                "Sources that waited with bytes unread.",
+                metrics.left_ready,
+            ),
             ("panics", "Sources that panicked.", metrics.panics),
             (
                 "timer_sets",
@@ -202,7 +212,7 @@ struct Row(
     fn(&ServerMetrics) -> u64,
 );
 
-const SERVER_ROWS: [Row; 12] = [
+const SERVER_ROWS: [Row; 14] = [
     Row("accepted_total", "Connections accepted.", "counter", |it| {
         it.accepted
     }),
@@ -221,6 +231,15 @@ const SERVER_ROWS: [Row; 12] = [
     Row("panics_total", "Panics of the service.", "counter", |it| {
         it.panics
     }),
+    Row("reloads_total", "New settings taken.", "counter", |it| {
+        it.reloads
+    }),
+    Row(
+        "reloads_failed_total",
+        "New settings that could not be taken.",
+        "counter",
+        |it| it.reloads_failed,
+    ),
     Row(
         "shares_spent_total",
         "Times that a connection had had its share of a turn.",

@@ -11,7 +11,7 @@ use super::recorder::Recorder;
 use super::reload::Live;
 use super::sweep::Sweep;
 use super::timeline::Timeline;
-use crate::connection::{CloseReason, Config, Pools};
+use crate::connection::{CloseReason, Config, Deadlines, Pools};
 use crate::http::DateCache;
 use crate::reactor::{Context, Gate, Local, Reserve};
 use crate::service::Service;
@@ -22,6 +22,8 @@ use crate::time::Span;
 pub(super) struct Host<S, V> {
     pub(super) service: V,
     pub(super) config: Config,
+    /// Those that connections may still go by, after a reload.
+    deadlines_before: Option<Deadlines>,
     pub(super) pools: Pools,
     pub(super) date: DateCache,
     pub(super) gate: Gate,
@@ -88,6 +90,7 @@ impl<S, V> Host<S, V> {
         Host {
             service,
             config: within_bounds(config),
+            deadlines_before: None,
             pools: Pools::within(bounds.memory_max),
             date: DateCache::default(),
             gate: Gate::new(usize::MAX), // it only counts; see `has_room`
@@ -176,13 +179,20 @@ impl<S, V> Host<S, V> {
             return None;
         };
         self.metrics.reloads += 1;
-        self.config = within_bounds(live.config.clone());
+        let config = within_bounds(live.config.clone());
+        self.deadlines_before = Some(self.config.deadlines);
+        self.config = config;
         self.bounds.connections_max = live.connections_max;
         self.connections_alarm = alarm(&self.bounds.ladder, live.connections_max);
         match self.is_full() {
             true => None,
             false => self.gate.take_waiting(),
         }
+    }
+
+    /// The deadlines in force, and those before.
+    pub(super) fn deadlines(&self) -> (&Deadlines, Option<&Deadlines>) {
+        (&self.config.deadlines, self.deadlines_before.as_ref())
     }
 
     /// Whether the connection that is being accepted is one too many.
@@ -228,7 +238,8 @@ impl<S, V> Host<S, V> {
 
     /// How many idle connections are to be closed at once, the oldest first.
     pub(super) fn places_wanted(&self) -> usize {
-        match self.overload.rung() >= Rung::CloseIdle {
+        let is_to = self.overload.rung() >= Rung::CloseIdle;
+        match is_to && self.overload.wants_room(self.shares().0) {
             true => (self.served() / EVICTED_SHARE).clamp(EVICTED.0, EVICTED.1),
             false => 0,
         }

@@ -171,10 +171,11 @@ impl Ladder {
 
     pub(super) fn check(&self) -> Result<()> {
         let thresholds = Rung::ALL.map(|rung| self.percent(rung));
-        if thresholds.is_sorted() && self.shorten_idle > 0 {
+        if thresholds.is_sorted() && self.shorten_idle > self.gap {
             return Ok(());
         }
-        let what = format!("{self:?}: thresholds above zero in the order of the rungs are needed");
+        let what =
+            format!("{self:?}: thresholds above the gap, in the order of the rungs, are needed");
         Err(Error::new(ErrorKind::Invalid, "serve with", what))
     }
 }

@@ -5,7 +5,9 @@ use super::host::Host;
 use super::ladder::Rung;
 use super::observer::Noted;
 use crate::connection::{CloseReason, Connection, Turn};
-use crate::reactor::{Acceptor, Context, Listener, Local, Peer, Stream, StreamListener};
+use crate::reactor::{
+    Acceptor, Context, Listener, Local, Peer, Stream, StreamListener, Succession,
+};
 use crate::service::Service;
 use crate::slab::Token;
 
@@ -122,7 +124,10 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
         let has_room = cx.with(self.host, |host, cx| {
             // Before a drain closes the socket, whoever stands in the queue is let in.
             let is_paused = host.overload.rung() == Rung::PauseAccepting && !cx.is_draining();
-            if is_paused || !is_seated {
+            // Whoever stands in the queue can be served better by the successor, which has it too.
+            let is_passed_on = cx.succession() == Succession::PassedOn
+                && (host.is_full() || host.overload.rung() >= Rung::Refuse);
+            if is_paused || is_passed_on || !is_seated {
                 host.gate.wait(listener);
                 return false;
             }

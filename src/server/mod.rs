@@ -84,11 +84,11 @@ use std::time::Duration;
 
 use crate::connection::Config;
 use crate::hand_over::HandOver;
-use crate::reactor::{EventLoop, Reserve, Result, Signal, Sources, StreamListener};
+use crate::reactor::{Context, EventLoop, Reserve, Result, Signal, Sources, StreamListener};
 use crate::service::{Service, respond};
-use crate::{Request, Response};
 #[cfg(feature = "systemd")]
-use crate::{reactor::Context, systemd::Notify};
+use crate::systemd::Notify;
+use crate::{Request, Response};
 
 use host::{Bounds, Host};
 use observer::Observer;
@@ -266,20 +266,30 @@ impl<R> Server<R> {
         host.recorder = NonZeroUsize::new(self.recorder).map(Recorder::new);
         let host = cx.share(host);
         let handle = ServerHandle::new(host);
-        if let Err(error) = cx.insert(listener::listener(self.listener, host)) {
-            drop(cx.unshare(host));
-            return Err(error.into());
-        }
+        let listener = match cx.insert(listener::listener(self.listener, host)) {
+            Ok(listener) => listener,
+            Err(error) => {
+                drop(cx.unshare(host));
+                return Err(error.into());
+            }
+        };
         let reload = self.reload.into_call();
-        #[cfg(feature = "systemd")]
-        if self.notifies {
-            notify(reload.is_some(), &mut cx)?; // before those who reload
+        let attend = |cx: &mut Context<'_, S>| {
+            #[cfg(feature = "systemd")]
+            if self.notifies {
+                notify(reload.is_some(), cx)?; // before those who reload
+            }
+            reload::attach(reload, handle, cx)?;
+            let hand_over = self.hand_over.map(|it| it.attach(cx, self.drain));
+            hand_over.unwrap_or(Ok(()))
+        };
+        match attend(&mut cx) {
+            Ok(()) => Ok(handle),
+            Err(error) => {
+                cx.remove(listener); // nobody would have the handle to what is served
+                Err(error)
+            }
         }
-        reload::attach(reload, handle, &mut cx)?;
-        if let Some(hand_over) = self.hand_over {
-            hand_over.attach(&mut cx, self.drain)?;
-        }
-        Ok(handle)
     }
 }
 

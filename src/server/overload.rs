@@ -92,6 +92,8 @@ pub struct Overload {
 struct Wanted {
     want: Want,
     until: Tick,
+    /// Whether a client has come since the last pass began.
+    is_new: bool,
 }
 
 /// From one rung to another.
@@ -154,7 +156,20 @@ impl Overload {
             && self.descriptors.want != Want::NobodyIdle
     }
 
-    /// All connections were looked at, and so many of them gave up their places.
+    /// Whether room is to be made now, with so much of the memory in use: for it, or for a client that has
+    /// come since the last pass. One that came before has had its turn.
+    pub fn wants_room(&self, memory: u32) -> bool {
+        let somebody_came = self.descriptors.is_new || self.places.is_new;
+        somebody_came || memory >= self.ladder.threshold(Rung::CloseIdle)
+    }
+
+    /// All connections are going to be looked at.
+    pub fn begin_pass(&mut self) {
+        self.descriptors.is_new = false;
+        self.places.is_new = false;
+    }
+
+    /// All connections were looked at, to make room, and so many of them gave up their places.
     pub fn handle_pass(&mut self, evicted: usize) {
         for wanted in [&mut self.descriptors, &mut self.places] {
             wanted.want = match (wanted.want, evicted) {
@@ -219,10 +234,12 @@ impl Wanted {
     const NOTHING: Wanted = Wanted {
         want: Want::None,
         until: Tick::ZERO,
+        is_new: false,
     };
 
     fn comes(&mut self, now: Tick) {
         self.until = now.after(WANTED);
+        self.is_new = true;
         if self.want == Want::None {
             self.want = Want::Somebody;
         }

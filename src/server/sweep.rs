@@ -66,6 +66,7 @@ impl<S: 'static, V: Service<S>> Sweep<S, V> {
                 return Next::Close;
             }
             self.pass = Some(Pass::new(host));
+            host.overload.begin_pass();
         }
         let Some(pass) = &mut self.pass else {
             return Next::Until(cx.now().after(REST));
@@ -89,7 +90,9 @@ impl<S: 'static, V: Service<S>> Sweep<S, V> {
         for (_, token) in std::mem::take(&mut pass.oldest) {
             pass.evict::<S, V>(Token::from_bits(token), cx);
         }
-        host.overload.handle_pass(pass.evicted);
+        if pass.wanted > 0 {
+            host.overload.handle_pass(pass.evicted);
+        }
         if pass.evicted == 0 {
             // Whoever waits for a place has to be told that there is none.
             host.wake_listener(cx);
@@ -121,7 +124,7 @@ impl Pass {
         let Some(driver) = cx.source_mut::<Driver<S, V>>(token) else {
             return;
         };
-        let Some(since) = driver.idle_since(of, &host.config) else {
+        let Some(since) = driver.idle_since(of, host, now) else {
             return;
         };
         let idle = now.since(since);

@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! [Service]
-//! Type=notify-reload
+//! Type=notify
 //! ExecStart=/usr/bin/hello
 //! WatchdogSec=10
 //! Restart=on-failure
@@ -29,12 +29,16 @@
 //! | `RELOADING=1`, `MONOTONIC_USEC=`, then `READY=1` | before and after what [SIGHUP](crate::Server::on_reload) does |
 //! | `STOPPING=1` | when the loop begins to drain |
 //!
+//! With [`Server::on_reload`](crate::Server::on_reload) the unit may say `Type=notify-reload`: systemd then
+//! sends SIGHUP to reload, which ends a program that does not expect it.
+//!
 //! Nothing is said, and nothing changes, when NOTIFY_SOCKET is not set. A manager that does not read
 //! never holds the loop up: the message is sent again later, a watchdog's is not.
 //!
 //! With socket activation systemd itself holds the sockets open, so a restart loses nobody who connects
 //! meanwhile; they wait. A [hand-over](crate::hand_over) keeps the wait at nothing: the successor takes
-//! over as the main process by MAINPID, for which the unit needs `NotifyAccess=all`.
+//! over as the main process by MAINPID, for which the unit needs `NotifyAccess=all`. It says so when the
+//! process before has gone from the sockets, and that one says nothing of its end: the unit goes on.
 
 mod activation;
 mod manager;

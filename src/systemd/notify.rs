@@ -1,13 +1,16 @@
 //! What the service manager is told, and when: a source of the loop.
 
 use std::collections::VecDeque;
+use std::env;
 use std::io;
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 
 use super::manager::{Manager, message};
 use crate::reactor::{
-    Context, Error, Event, EventSource, Next, Registry, Result, Signal, Sources, monotonic_nanos,
+    Context, Error, Event, EventSource, Next, Registry, Result, Signal, Sources, Succession,
+    monotonic_nanos,
 };
 use crate::time::{Span, Tick};
 
@@ -22,6 +25,8 @@ pub struct Notify {
     reload: Option<Signal>,
     /// How often the watchdog is fed.
     period: Option<Span>,
+    /// The same for the main process of the unit.
+    inherited: Option<Span>,
 }
 
 impl Notify {
@@ -35,10 +40,15 @@ impl Notify {
         let manager = Manager::from_environment()
             .map_err(|error| Error::io("tell", "systemd, at NOTIFY_SOCKET", error))?;
         let limit = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero());
+        // A successor has inherited what was meant for the process before.
+        let inherited = env::var("WATCHDOG_USEC").ok();
+        let inherited = inherited.and_then(|micros| micros.parse().ok());
+        let half = |limit: Duration| Span::from(limit / 2);
         Ok(manager.map(|manager| Notify {
             manager,
             reload: None,
-            period: limit.map(|limit| Span::from(limit / 2)),
+            period: limit.map(half),
+            inherited: inherited.map(Duration::from_micros).map(half),
         }))
     }
 
@@ -60,6 +70,7 @@ impl Notify {
             manager: self.manager,
             reload: self.reload,
             period: self.period,
+            inherited: self.inherited,
             feed_at: Tick::NEVER,
             state: State::Starting,
             owed: VecDeque::new(),
@@ -72,6 +83,8 @@ struct NotifySource {
     manager: Manager,
     reload: Option<Signal>,
     period: Option<Span>,
+    /// The same for the main process of the unit, which this one may become.
+    inherited: Option<Span>,
     /// When the watchdog is fed next.
     feed_at: Tick,
     state: State,
@@ -151,7 +164,13 @@ impl<S: 'static> EventSource<S> for NotifySource {
 
     fn handle(&mut self, event: Event, _state: &mut S, cx: &mut Context<'_, S>) -> Next {
         match (event, self.state) {
+            // The unit goes on in another process, which says what there is to say.
+            (Event::Drain, _) if cx.succession() != Succession::InCharge => self.period = None,
             (Event::Drain, _) => self.enter(State::Stopping),
+            (_, State::Starting) if cx.succession() == Succession::Succeeding => {
+                self.period = self.inherited; // from when it is in charge
+                return Next::Until(cx.now().after(RETRY));
+            }
             (_, State::Starting) | (Event::Resumed, State::Reloading) => self.enter(State::Ready),
             (Event::Signal(_), State::Ready) => {
                 self.enter(State::Reloading);

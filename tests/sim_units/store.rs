@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use trine::http::{Response, Status};
+use trine::server::Ladder;
 use trine::service::{Answered, Reply, Service};
 use trine::storage::durable::{Durable, Options, Recovery};
 use trine::storage::{
@@ -190,7 +191,9 @@ impl Run {
         sim.set_faults(faults);
         let unit = sim.storage(Box::new(store), UnitOptions::default());
         let service = KeyValue { unit: unit.clone() };
-        let server = sim.server().handler_timeout(HANDLER);
+        // What is done about being short of descriptors has a suite of its own.
+        let server = sim.server().overload(Ladder::off());
+        let server = server.handler_timeout(HANDLER);
         let address = sim.serve(server.drain_timeout(Duration::from_secs(5)), service);
         Some(Life {
             sim,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use trine::concurrency::{Bounds, WorkerMeter, WorkerMetrics, WorkerOptions};
 use trine::http::Response;
+use trine::server::Ladder;
 use trine::service::{Answered, Deferred, Reply, Service};
 use trine::testing::{Answer, Dice, Faults, Sim};
 use trine::{Request, Signal};
@@ -125,7 +126,9 @@ impl Run {
         };
         let service = sim.workers_whole(&options, workshop, || 0);
         let meter = service.meter();
-        let server = sim.server().handler_timeout(HANDLER);
+        // What is done about being short of descriptors has a suite of its own.
+        let server = sim.server().overload(Ladder::off());
+        let server = server.handler_timeout(HANDLER);
         let address = sim.serve(server.drain_timeout(GRACE), service);
         let faults = match seed % 8 {
             0 => Faults::none(),
@@ -289,9 +292,7 @@ impl Run {
                     assert!(self.may_be_cut(at), "{question:?} was cut at {at:?}");
                 }
                 Some(Told::Answered(question, answer, after)) => {
-                    // Without descriptors, and nobody idle, each answer is the last.
-                    let ends = drains || self.faults.exhaustion > 0.0;
-                    judge(question, &answer, after, ends)
+                    judge(question, &answer, after, drains)
                 }
             }
         }

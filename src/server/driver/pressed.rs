@@ -5,20 +5,22 @@ use super::super::host::Host;
 use super::super::ladder::Rung;
 use super::super::unit::Unit;
 use super::Driver;
-use crate::connection::{Config, Step, Turn};
+use crate::connection::{Step, Turn};
 use crate::reactor::{Context, Event, Local, Next, Readiness};
 use crate::service::Service;
 use crate::time::Tick;
 
 impl<S: 'static, V: Service<S>> Driver<S, V> {
-    /// Since when it has been idle, if it is, and is a connection of `host`.
+    /// Since when it has been idle, if it is, and is a connection of `host`, which is at `local`.
     pub(in crate::server) fn idle_since(
         &self,
-        host: Local<Host<S, V>>,
-        config: &Config,
+        local: Local<Host<S, V>>,
+        host: &Host<S, V>,
+        now: Tick,
     ) -> Option<Tick> {
-        match self.host == host {
-            true => self.connection.idle_since(config),
+        let (deadlines, before) = host.deadlines();
+        match self.host == local {
+            true => self.connection.idle_since(now, deadlines, before),
             false => None,
         }
     }
