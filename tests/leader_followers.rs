@@ -159,6 +159,10 @@ fn many_connections_are_served_by_all_threads_and_each_by_one_at_a_time() {
         }
     }
     assert!(threads.iter().all(|served| *served > 0), "{threads:?}");
+    let end = Instant::now() + Duration::from_secs(10);
+    while team.team.metrics().live > 0 && Instant::now() < end {
+        thread::sleep(Duration::from_millis(1)); // the last call comes before it is counted out
+    }
     assert_eq!(team.team.metrics().live, 0);
     assert_eq!(team.team.metrics().panics, 0);
     team.drain(Duration::from_secs(5)).unwrap();
@@ -436,4 +440,233 @@ fn a_team_without_room_gives_the_handler_back() {
     drop(handler);
     assert_eq!(second.read(&mut [0]).unwrap(), 0);
     drop(events); // ends the threads
+}
+
+/// Notes what it is told.
+struct Noter {
+    stream: UnixStream,
+    told: mpsc::Sender<Event>,
+}
+
+impl Handler<Local> for Noter {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+
+    fn handle(&mut self, event: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
+        let _ = self.told.send(event);
+        match event {
+            Event::Drain => Next::Close,
+            _ => Next::Wait,
+        }
+    }
+}
+
+#[test]
+fn the_first_event_of_a_handler_is_its_turn_without_news_even_in_a_drain() {
+    for round in 0..100 {
+        let team = team(2);
+        let (mut client, stream) = pair();
+        client.write_all(b"already there").unwrap();
+        let (told, events) = mpsc::channel();
+        if round % 2 == 1 {
+            team.control.try_send(Duration::from_secs(5)).unwrap();
+        }
+        // A team that has ended takes nobody.
+        if team.team.insert(Noter { stream, told }).is_ok() {
+            let first = events.recv_timeout(Duration::from_secs(10)).unwrap();
+            assert!(
+                matches!(first, Event::Resumed),
+                "{first:?} in round {round}"
+            );
+        }
+        let _ = team.control.try_send(Duration::from_secs(5));
+        team.thread.join().unwrap().unwrap();
+    }
+}
+
+#[test]
+fn a_team_that_has_ended_gives_handlers_back() {
+    let team = team(2);
+    let late = team.team.clone();
+    team.drain(Duration::from_secs(5)).unwrap();
+    let (_client, server) = pair();
+    let Err((_, error)) = late.insert(Frail(server)) else {
+        panic!("nobody will serve it");
+    };
+    assert!(error.to_string().contains("ended"), "{error}");
+}
+
+/// Answers by the time it was told, after it has taken its own.
+struct Dawdler {
+    stream: UnixStream,
+    until: Option<(Instant, Tick)>,
+    rang: mpsc::Sender<Duration>,
+}
+
+impl Handler<Local> for Dawdler {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+
+    fn handle(&mut self, event: Event, _: &mut Local, cx: &TeamContext<'_>) -> Next {
+        match event {
+            Event::Drain => return Next::Close,
+            Event::Resumed => {
+                thread::sleep(Duration::from_millis(300)); // an edge comes meanwhile
+                return Next::Wait;
+            }
+            Event::Deadline => {
+                if let Some((asked, _)) = self.until {
+                    let _ = self.rang.send(asked.elapsed());
+                }
+                return Next::Wait;
+            }
+            _ if self.until.is_none() => {
+                let until = cx.now().after(Span::from_millis(200));
+                self.until = Some((Instant::now(), until));
+            }
+            _ => {}
+        }
+        self.until
+            .map_or(Next::Wait, |(_, until)| Next::Until(until))
+    }
+}
+
+#[test]
+fn a_handler_that_is_called_again_after_a_long_call_is_told_the_present() {
+    let team = team(1);
+    let (mut client, stream) = pair();
+    let (rang, receiver) = mpsc::channel();
+    let until = None;
+    assert!(
+        team.team
+            .insert(Dawdler {
+                stream,
+                until,
+                rang
+            })
+            .is_ok()
+    );
+    thread::sleep(Duration::from_millis(100));
+    client.write_all(b"!").unwrap();
+    let lasted = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(lasted >= Duration::from_millis(199), "{lasted:?}");
+    team.drain(Duration::from_secs(5)).unwrap();
+}
+
+#[test]
+fn a_thread_that_cannot_make_what_is_its_own_is_an_error() {
+    let mut events = EventLoop::<()>::new().unwrap();
+    let options = TeamOptions {
+        threads: 3,
+        handlers_max: 1,
+    };
+    let attached = LeaderFollowers::attach(&mut events, options, |number| {
+        assert_ne!(number, 1, "on purpose");
+        number
+    });
+    let error = attached.map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Panicked);
+}
+
+/// Gives its socket away.
+struct GivesAway(Option<UnixStream>);
+
+impl Handler<Local> for GivesAway {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.as_ref().unwrap().as_fd()
+    }
+
+    fn handle(&mut self, _: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
+        self.0 = None;
+        Next::Close
+    }
+}
+
+#[test]
+fn a_handler_that_has_given_its_descriptor_away_leaves_like_any_other() {
+    let team = team(1);
+    let (_client, server) = pair();
+    assert!(team.team.insert(GivesAway(Some(server))).is_ok());
+    let (mut client, server) = pair();
+    let (echo, _seen) = Echo::new(server);
+    assert!(team.team.insert(echo).is_ok());
+    round_trip(&mut client, b"still here");
+    let end = Instant::now() + Duration::from_secs(10);
+    while team.team.metrics().live > 1 && Instant::now() < end {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(team.team.metrics().live, 1);
+    team.drain(Duration::from_secs(5)).unwrap();
+}
+
+/// Has always work left.
+struct Busy(UnixStream);
+
+impl Handler<Local> for Busy {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    fn handle(&mut self, event: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
+        match event {
+            Event::Drain => Next::Close,
+            _ => Next::Again,
+        }
+    }
+}
+
+#[test]
+fn handlers_that_always_have_work_left_keep_no_other_from_its_turn() {
+    let team = team(1);
+    let mut senders = Vec::new();
+    for _ in 0..5 {
+        let (client, server) = pair();
+        assert!(team.team.insert(Busy(server)).is_ok());
+        senders.push(client);
+    }
+    let (mut client, server) = pair();
+    let (echo, _seen) = Echo::new(server);
+    assert!(team.team.insert(echo).is_ok());
+    for round in 0..100_u32 {
+        for sender in &mut senders {
+            sender.write_all(b"!").unwrap(); // an edge, beside the turn that it waits for; not read
+        }
+        round_trip(&mut client, &round.to_be_bytes());
+    }
+    team.drain(Duration::from_secs(5)).unwrap();
+}
+
+/// Waits for ever in a call of its own.
+struct Stuck(UnixStream);
+
+impl Handler<Local> for Stuck {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    fn handle(&mut self, _: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
+        loop {
+            thread::park();
+        }
+    }
+}
+
+#[test]
+fn the_end_does_not_wait_for_ever_for_a_handler_that_does() {
+    let team = team(2);
+    let (_client, server) = pair();
+    assert!(team.team.insert(Stuck(server)).is_ok());
+    let began = Instant::now();
+    let ended = team.drain(Duration::from_millis(100));
+    assert_eq!(
+        ended.map_err(|error| error.kind()),
+        Err(ErrorKind::DrainForced)
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        began.elapsed()
+    );
 }

@@ -237,3 +237,19 @@ fn an_address_that_somebody_serves_is_in_use_for_several_sockets_too() {
     assert!(StreamListener::bind_tcp(address).is_err());
     assert!(StreamListener::bind_tcp_for(2, address).is_err());
 }
+
+#[test]
+fn a_drain_that_is_forced_before_a_loop_has_heard_of_it_is_a_drain_that_is_forced() {
+    let ended = LoopPerCore::new().loops(2).run(|core, events| {
+        events.insert(Stuck)?;
+        if core.number() == 0 {
+            core.fellows().drain(Duration::from_secs(3_600));
+            core.fellows().force();
+        }
+        Ok(())
+    });
+    assert_eq!(
+        ended.map_err(|error| error.kind()),
+        Err(ErrorKind::DrainForced)
+    );
+}

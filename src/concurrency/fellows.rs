@@ -17,12 +17,19 @@ pub struct Fellows {
 struct Seat {
     /// Set when the loop is set up.
     waker: OnceLock<Waker>,
-    /// What it has been told and has not heard of yet: the last word counts, unless it is weaker.
-    order: Mutex<Option<Order>>,
+    /// What it has been told and has not heard of yet.
+    orders: Mutex<Orders>,
 }
 
-/// From the weakest to the strongest.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+/// What a loop is to do, in this order: a drain that is forced has to begin first.
+#[derive(Clone, Copy, Default, Debug)]
+struct Orders {
+    drain: Option<Duration>,
+    force: bool,
+    stop: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Order {
     Drain { grace: Duration },
     Force,
@@ -75,8 +82,13 @@ impl Fellows {
 impl Seat {
     fn tell(&self, order: Order) {
         {
-            let mut told = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-            *told = (*told).max(Some(order));
+            let mut told = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+            match order {
+                // The first counts, as it does for a loop that drains.
+                Order::Drain { grace } => told.drain = told.drain.or(Some(grace)),
+                Order::Force => told.force = true,
+                Order::Stop => told.stop = true,
+            }
         }
         // One that is not set up yet looks when it is.
         if let Some(waker) = self.waker.get() {
@@ -84,9 +96,9 @@ impl Seat {
         }
     }
 
-    fn take(&self) -> Option<Order> {
-        let mut told = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        told.take()
+    fn take(&self) -> Orders {
+        let mut told = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut told)
     }
 }
 
@@ -123,17 +135,24 @@ impl<S: 'static> EventSource<S> for Fellow {
             let drain = Order::Drain { grace };
             self.fellows.tell(Some(self.number), drain);
         }
-        match self.fellows.seats[self.number].take() {
-            Some(Order::Drain { grace }) => cx.drain(grace),
-            Some(Order::Force) => cx.force(),
-            Some(Order::Stop) => cx.stop(),
-            None => {}
+        let told = self.fellows.seats[self.number].take();
+        if let Some(grace) = told.drain {
+            cx.drain(grace);
+        }
+        if told.force {
+            cx.force();
+        }
+        if told.stop {
+            cx.stop();
         }
         Next::Wait
     }
 
     fn removed(self: Box<Self>, _: Removed, _: &mut S, cx: &mut Context<'_, S>) {
         if cx.is_forced() {
+            // It may have been forced before anybody heard that it drains.
+            let grace = Duration::ZERO;
+            self.fellows.tell(Some(self.number), Order::Drain { grace });
             self.fellows.tell(Some(self.number), Order::Force);
         }
     }

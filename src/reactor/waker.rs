@@ -66,7 +66,7 @@ impl Remote {
     }
 
     /// The loop is gone: from now on wakes do nothing.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
         self.closed.store(true, Ordering::SeqCst);
         woken.clear();

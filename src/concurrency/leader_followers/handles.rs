@@ -13,7 +13,7 @@ use crate::slab::Token;
 use crate::time::Tick;
 use crate::timer_wheel::Deadlines;
 
-const NANOS_PER_TICK: u64 = 1_000_000;
+pub(super) const NANOS_PER_TICK: u64 = 1_000_000;
 
 /// Epoll, the wheel, and what has been found and not been served yet: the next leader goes on with it.
 pub(super) struct Handles {
@@ -134,7 +134,7 @@ impl Handles {
         while self.told < seats * pass {
             let index = (self.told % seats) as u32;
             self.told += 1;
-            if let Some((token, handler)) = team.seize_any(index, Event::Drain) {
+            if let Some((token, handler)) = team.seize_any(index, Event::Drain, is_forced) {
                 return Some(match is_forced {
                     true => Task::removal(token, handler, Removed::Forced, self.moment()),
                     false => Task::event(token, handler, Event::Drain, self.moment()),
@@ -151,7 +151,10 @@ impl Handles {
             team.remote.take(&mut self.woken); // hushed first: what comes now rings anew
         }
         for (index, at) in team.take_arms() {
-            self.wheel.set(index, at);
+            // One may overtake another on its way here. One that comes too early finds that out.
+            if self.wheel.deadline(index).is_none_or(|set| at < set) {
+                self.wheel.set(index, at);
+            }
         }
         team.take_leftovers(&mut self.leftovers);
         let may_sleep = self.woken.is_empty() && self.leftovers.is_empty();

@@ -27,15 +27,18 @@ mod team;
 #[cfg(all(test, trine_loom))]
 mod tests;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::reactor::{
-    Context, Demultiplexer, Error, Event, EventSource, Next, Registry, Remote, Removed, Result,
-    Sources, Waker,
+    Context, Demultiplexer, Error, ErrorKind, Event, EventSource, Next, Registry, Remote, Removed,
+    Result, Sources, Waker,
 };
 use crate::slab::Token;
 use crate::thread::start_thread;
@@ -78,13 +81,13 @@ impl TeamContext<'_> {
         self.token
     }
 
-    /// The present tick, as the leader read it after its last wait.
+    /// The present tick, read for this call.
     #[must_use]
     pub fn now(&self) -> Tick {
         self.now
     }
 
-    /// The time of day in seconds since 1970, read then, too.
+    /// The time of day in seconds since 1970, as the leader read it after its last wait.
     #[must_use]
     pub fn unix_seconds(&self) -> u64 {
         self.unix_seconds
@@ -149,7 +152,7 @@ impl<T: 'static> LeaderFollowers<T> {
     ///
     /// # Errors
     ///
-    /// When the kernel refuses a descriptor or a thread, or the table of sources is full.
+    /// When the kernel refuses a descriptor or a thread, the table of sources is full, or `make` panics.
     pub fn attach<S: 'static>(
         sources: &mut impl Sources<S>,
         options: TeamOptions,
@@ -162,17 +165,33 @@ impl<T: 'static> LeaderFollowers<T> {
         let handles = Handles::new(demultiplexer);
         let team = Team::new(handles, registrar, remote, options.handlers_max.max(1));
         let team = Arc::new(team);
+        let (alive, ended) = mpsc::channel();
         let mut members = Members {
             team: Arc::clone(&team),
             threads: Vec::new(),
+            ended,
         };
-        let make = Arc::new(make);
+        let (make, (made, makes)) = (Arc::new(make), mpsc::channel());
         for number in 0..options.threads.max(1) {
             let (team, make) = (Arc::clone(&team), Arc::clone(&make));
-            let run = move || team.follow(&mut make(number));
+            let (alive, made) = (alive.clone(), made.clone());
+            let run = move || {
+                let _alive: Sender<Infallible> = alive;
+                let mut local = make(number);
+                let _ = made.send(()); // whoever waits for it has given up
+                drop(made);
+                team.follow(&mut local);
+            };
             let thread = start_thread(format!("trine-team-{number}"), run);
             let thread = thread.map_err(|error| Error::io("start", "a thread of a team", error))?;
             members.threads.push(thread);
+        }
+        drop((alive, made));
+        for number in 0..members.threads.len() {
+            makes.recv().map_err(|_| {
+                let what = format!("a team: only {number} threads could make what is theirs");
+                Error::new(ErrorKind::Panicked, "start", what)
+            })?;
         }
         let mut cx = sources.context();
         let token = cx.insert(members)?;
@@ -219,7 +238,13 @@ impl<T> fmt::Debug for LeaderFollowers<T> {
 struct Members<T: 'static> {
     team: Arc<Team<T>>,
     threads: Vec<JoinHandle<()>>,
+    /// Disconnected when the last thread has ended; nothing is ever sent.
+    ended: Receiver<Infallible>,
 }
+
+/// How long the end waits for a handler that is in a call of its own. Nothing ends such a thread: it is left
+/// behind, and ends when that call returns, or with the process.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl<S: 'static, T: 'static> EventSource<S> for Members<T> {
     fn register(&mut self, _: &mut Registry<'_>) -> io::Result<()> {
@@ -248,8 +273,12 @@ impl<S: 'static, T: 'static> EventSource<S> for Members<T> {
 impl<T: 'static> Drop for Members<T> {
     fn drop(&mut self) {
         self.team.force();
-        for thread in self.threads.drain(..) {
+        let waited = self.ended.recv_timeout(PATIENCE);
+        let all_ended = waited == Err(RecvTimeoutError::Disconnected);
+        let threads = self.threads.drain(..);
+        for thread in threads.filter(|it| all_ended || it.is_finished()) {
             thread.join().unwrap_or_else(discard); // it catches what handlers do
         }
+        self.team.remote.close();
     }
 }

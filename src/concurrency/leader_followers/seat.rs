@@ -28,6 +28,10 @@ struct Inside<T> {
     hold: Hold<T>,
     /// What came while a thread had the handler, and has not been told.
     missed: Missed,
+    /// Whether it stands in the queue of those who are to have a turn.
+    is_queued: bool,
+    /// Whether it has not been told [`Event::Resumed`], which is the first.
+    is_new: bool,
     /// What the handler returned last.
     deadline: Tick,
     /// When the wheel looks at this seat, or has been asked to; `NEVER` when it does not. Never later
@@ -65,8 +69,9 @@ pub(super) enum Parked<T> {
     In {
         /// When the wheel has to look at it, if that is earlier than it would.
         arm: Option<Tick>,
-        /// Whether something came meanwhile that it is still to be told.
-        is_owed: bool,
+        /// Whether it is to be put into the queue: it has work left, or something came meanwhile, and it
+        /// does not stand there.
+        is_to_queue: bool,
     },
     /// Something came meanwhile.
     Missed(Box<dyn Handler<T>>, Event),
@@ -79,6 +84,8 @@ impl<T> Seat<T> {
                 generation: 0,
                 hold: Hold::Empty,
                 missed: Missed::default(),
+                is_queued: false,
+                is_new: false,
                 deadline: Tick::NEVER,
                 armed: Tick::NEVER,
             }),
@@ -96,6 +103,8 @@ impl<T> Seat<T> {
         inside.hold = Hold::Parked(handler);
         inside.deadline = Tick::NEVER;
         inside.missed = Missed::default();
+        inside.is_queued = true; // whoever seats it puts it there
+        inside.is_new = true;
         Ok(generation)
     }
 
@@ -111,8 +120,16 @@ impl<T> Seat<T> {
         if inside.generation != token.generation() {
             return (None, true);
         }
+        if let Event::Resumed = event {
+            inside.is_queued = false;
+            inside.is_new = false;
+        }
         match &inside.hold {
             Hold::Empty => (None, true),
+            Hold::Parked(_) if inside.is_new => {
+                inside.missed.note(event);
+                (None, false)
+            }
             Hold::Busy => {
                 inside.missed.note(event);
                 (None, false)
@@ -141,15 +158,22 @@ impl<T> Seat<T> {
         }
     }
 
-    /// Takes whoever is parked there, whatever its token; a busy one is told by `event`.
+    /// Takes whoever is parked there, whatever its token; a busy one is told by `event`, and so is a new one,
+    /// unless it is `even_if_new`.
     pub(super) fn seize_any(
         &self,
         index: u32,
         event: Event,
+        even_if_new: bool,
     ) -> Option<(Token, Box<dyn Handler<T>>)> {
         let mut inside = self.lock();
-        if let Hold::Busy = &inside.hold {
-            inside.missed.note(event);
+        match &inside.hold {
+            Hold::Empty => return None,
+            Hold::Parked(_) if even_if_new || !inside.is_new => {}
+            Hold::Parked(_) | Hold::Busy => {
+                inside.missed.note(event);
+                return None;
+            }
         }
         let bits = u64::from(inside.generation) << 32 | u64::from(index);
         let handler = inside.take()?;
@@ -157,12 +181,14 @@ impl<T> Seat<T> {
     }
 
     /// Puts the handler back, to wait for `deadline` (`None`: what it was); or gives it out again for
-    /// what came meanwhile, unless `even_so`: then it is to have its turn later.
+    /// what came meanwhile, unless `even_so`: then it is to have its turn later, as it is when it has work
+    /// left (`is_again`).
     pub(super) fn park(
         &self,
         handler: Box<dyn Handler<T>>,
         deadline: Option<Tick>,
         even_so: bool,
+        is_again: bool,
     ) -> Parked<T> {
         let mut inside = self.lock();
         if let Some(deadline) = deadline {
@@ -174,9 +200,12 @@ impl<T> Seat<T> {
         inside.hold = Hold::Parked(handler);
         let is_earlier = inside.deadline < inside.armed;
         inside.armed = inside.armed.min(inside.deadline);
+        let is_owed = is_again || !inside.missed.is_empty();
+        let was_queued = inside.is_queued;
+        inside.is_queued |= is_owed;
         Parked::In {
             arm: is_earlier.then_some(inside.deadline),
-            is_owed: !inside.missed.is_empty(),
+            is_to_queue: is_owed && !was_queued,
         }
     }
 

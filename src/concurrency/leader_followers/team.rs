@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::baton::Baton;
-use super::handles::Handles;
+use super::handles::{Handles, NANOS_PER_TICK};
 use super::seat::{Due, Parked, Seat};
 use super::{Handler, TeamContext, TeamMetrics};
-use crate::reactor::{Event, Next, Registrar, Remote, Removed, Waker, Watch};
+use crate::reactor::{Event, Next, Registrar, Remote, Removed, Waker, Watch, monotonic_nanos};
 use crate::slab::Token;
 use crate::time::{Span, Tick};
 use crate::unwind::discard;
@@ -145,7 +145,7 @@ impl<T: 'static> Team<T> {
             drop(lead); // before what was found is served: that is the pattern
             match task {
                 Ok(Some(task)) => self.run(task, local),
-                Ok(None) => self.end(),
+                Ok(None) => self.end_if_empty(),
                 Err(error) => {
                     tracing::error!(target: "trine::loop", %error, "a team of threads cannot wait for events");
                     self.end();
@@ -176,7 +176,11 @@ impl<T: 'static> Team<T> {
             lock(&self.free).push(index);
             return Err((handler, error));
         }
-        self.live.fetch_add(1, Ordering::SeqCst);
+        if !self.count_in() {
+            let _ = self.registrar.deregister(handler.descriptor()); // it is not served
+            lock(&self.free).push(index);
+            return Err((handler, io::Error::other("the team has ended")));
+        }
         match seat.sit(handler) {
             Ok(generation) => {
                 debug_assert_eq!(bits(generation), token);
@@ -189,6 +193,16 @@ impl<T: 'static> Team<T> {
                 Err((handler, full())) // the seat is retired
             }
         }
+    }
+
+    /// One more handler, unless the team has ended.
+    fn count_in(&self) -> bool {
+        let phase = lock(&self.phase);
+        let goes_on = *phase != Phase::Over;
+        if goes_on {
+            self.live.fetch_add(1, Ordering::SeqCst);
+        }
+        goes_on
     }
 
     pub(super) fn seize(&self, token: Token, event: Event) -> Option<Box<dyn Handler<T>>> {
@@ -209,8 +223,10 @@ impl<T: 'static> Team<T> {
         &self,
         index: u32,
         event: Event,
+        even_if_new: bool,
     ) -> Option<(Token, Box<dyn Handler<T>>)> {
-        self.seats.get(index as usize)?.seize_any(index, event)
+        let seat = self.seats.get(index as usize)?;
+        seat.seize_any(index, event, even_if_new)
     }
 
     /// Serves, until nothing has come meanwhile.
@@ -228,14 +244,16 @@ impl<T: 'static> Team<T> {
             What::Event(event) => event,
             What::Remove(why) => return self.remove(seat, token, handler, why, local),
         };
-        let cx = TeamContext {
-            token,
-            now: at.now,
-            unix_seconds: at.unix_seconds,
-            is_draining: self.is_draining.load(Ordering::SeqCst),
-            remote: &self.remote,
-        };
         for runs in 1.. {
+            // Read for each call: those before it, and the others of its batch, may have taken long.
+            let nanos = monotonic_nanos();
+            let cx = TeamContext {
+                token,
+                now: Tick(nanos.div_ceil(NANOS_PER_TICK)).max(at.now),
+                unix_seconds: at.unix_seconds,
+                is_draining: self.is_draining.load(Ordering::SeqCst),
+                remote: &self.remote,
+            };
             self.counters.events.fetch_add(1, Ordering::Relaxed);
             let called = catch_unwind(AssertUnwindSafe(|| handler.handle(event, local, &cx)));
             let next = match called {
@@ -257,16 +275,16 @@ impl<T: 'static> Team<T> {
                 return self.remove(seat, token, handler, Removed::Forced, local);
             }
             let even_so = next == Next::Again || runs >= RUNS_MAX;
-            match seat.park(handler, deadline, even_so) {
+            match seat.park(handler, deadline, even_so, next == Next::Again) {
                 Parked::Missed(again, missed) => {
                     self.counters.missed.fetch_add(1, Ordering::Relaxed);
                     (handler, event) = (again, missed);
                 }
-                Parked::In { arm, is_owed } => {
+                Parked::In { arm, is_to_queue } => {
                     if let Some(at) = arm {
                         self.arm(token.index(), at);
                     }
-                    if next == Next::Again || is_owed {
+                    if is_to_queue {
                         self.resume(token);
                     }
                     return;
@@ -283,8 +301,10 @@ impl<T: 'static> Team<T> {
         why: Removed,
         local: &mut T,
     ) {
-        // Before the descriptor is closed: a duplicate elsewhere would keep it registered.
-        let _ = self.registrar.deregister(handler.descriptor()); // it may be closed already
+        // Before the descriptor is closed: a duplicate elsewhere would keep it registered. It may be
+        // closed already, or given away, and then even asking for it may panic.
+        let deregister = || self.registrar.deregister(handler.descriptor());
+        let _ = catch_unwind(AssertUnwindSafe(deregister)).map_err(discard);
         seat.let_go();
         let removed = catch_unwind(AssertUnwindSafe(|| handler.removed(why, local)));
         if let Err(payload) = removed {
@@ -332,6 +352,16 @@ impl<T: 'static> Team<T> {
         }
         drop(phase);
         self.remote.ring();
+    }
+
+    /// Ends it, unless somebody has come since it was found empty.
+    fn end_if_empty(&self) {
+        let mut phase = lock(&self.phase);
+        if *phase == Phase::Over || self.live() == 0 {
+            *phase = Phase::Over;
+            drop(phase);
+            self.end();
+        }
     }
 
     fn end(&self) {

@@ -28,6 +28,8 @@ pub(super) struct Flight {
     address: Option<SocketAddress>,
     /// The room of a receive without provided buffers.
     pub(super) room: Option<BytesMut>,
+    /// What the kernel was taken to know when it was put.
+    pub(super) able: Ability,
 }
 
 /// How an operation is put to the kernel.
@@ -38,28 +40,24 @@ pub(super) struct Ability {
 }
 
 impl Flight {
-    pub(super) fn new(id: OperationId, request: Request) -> Flight {
+    pub(super) fn new(id: OperationId, request: Request, able: Ability) -> Flight {
         Flight {
             id,
             request,
             address: None,
             room: None,
+            able,
         }
     }
 
     /// The submission that points into this flight, which keeps its place on the heap.
-    pub(super) fn entry(
-        &mut self,
-        able: Ability,
-        provided: bool,
-        pool: &mut Pool,
-    ) -> squeue::Entry {
+    pub(super) fn entry(&mut self, provided: bool, pool: &mut Pool) -> squeue::Entry {
         match &mut self.request {
             Request::Accept { listener, times } => {
                 let flags = SocketFlags::CLOEXEC.bits() as i32;
                 let fd = Fd(listener.as_fd().as_raw_fd());
                 match times {
-                    Times::Many if able.multishot_accept => {
+                    Times::Many if self.able.multishot_accept => {
                         opcode::AcceptMulti::new(fd).flags(flags).build()
                     }
                     _ => opcode::Accept::new(fd, ptr::null_mut(), ptr::null_mut())
@@ -76,7 +74,7 @@ impl Flight {
                 let fd = Fd(stream.as_fd().as_raw_fd());
                 match room {
                     Room::Given(buffer) => receive_into(fd, buffer),
-                    Room::Chosen(Times::Many) if provided && able.multishot_receive => {
+                    Room::Chosen(Times::Many) if provided && self.able.multishot_receive => {
                         opcode::RecvMulti::new(fd, GROUP).build()
                     }
                     Room::Chosen(_) if provided => opcode::Recv::new(fd, ptr::null_mut(), 0)

@@ -65,6 +65,8 @@ pub(super) struct Done {
     /// What was asked; `None` while the operation goes on.
     pub(super) request: Option<Request>,
     pub(super) result: Result<Gain, Errno>,
+    /// What the kernel was taken to know when the operation was put.
+    pub(super) able: Ability,
 }
 
 /// What came of it.
@@ -93,7 +95,10 @@ impl Kernel {
             opcode::AsyncCancel::CODE,
         ];
         let knows_all = needed.iter().all(|code| probe.is_supported(*code));
-        if !knows_all || !ring.params().is_feature_nodrop() {
+        // Since 5.11 a wait takes a deadline, which the end of a ring needs; before 5.8 the kernel has no word
+        // to silence its eventfd by.
+        let params = ring.params();
+        if !knows_all || !params.is_feature_nodrop() || !params.is_feature_ext_arg() {
             let what = "the kernel's io_uring lacks an operation that is needed";
             return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
@@ -147,12 +152,18 @@ impl Kernel {
             self.flights.resize_with(index + 1, || None);
         }
         assert!(self.flights[index].is_none(), "{id:?} is in flight already");
-        let flight = self.flights[index].insert(Flight::new(id, request));
+        let flight = self.flights[index].insert(Flight::new(id, request, able));
         let provided = self.provided.is_some();
-        let entry = flight.entry(able, provided, pool);
+        let entry = flight.entry(provided, pool);
         self.in_flight += 1;
         let entry = entry.user_data(id.token().to_bits());
         self.waiting.push_back(entry);
+    }
+
+    /// Whether this process is a fork of the one that made the ring, whose memory the kernel shares: nothing
+    /// of the ring may be touched.
+    pub(super) fn is_forked(&self) -> bool {
+        self.process != std::process::id()
     }
 
     /// Asks that `id` ends: it will complete, as cancelled or otherwise.
@@ -255,6 +266,7 @@ impl Kernel {
                 _ => Gain::Count(count as usize),
             }),
         };
+        let able = flight.able;
         let request = match cqueue::more(entry.flags()) {
             true => None,
             false => {
@@ -268,6 +280,7 @@ impl Kernel {
             id,
             request,
             result,
+            able,
         })
     }
 }
@@ -376,7 +389,7 @@ impl Kernel {
 impl Drop for Kernel {
     /// Cancels what is in flight and waits for it, as the kernel may write to its memory until then.
     fn drop(&mut self) {
-        if self.process != std::process::id() {
+        if self.is_forked() {
             // A forked child: ring and operations are the parent's, which goes on.
             return self.leak();
         }

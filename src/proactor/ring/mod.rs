@@ -121,6 +121,9 @@ impl Ring {
 /// Hands over and takes back. Whether there is more to take.
 pub(super) fn drive<S: 'static>(shared: &mut Shared, cx: &mut Context<'_, S>) -> bool {
     if let Some(ring) = ring(shared) {
+        if ring.kernel.is_forked() {
+            return false; // the loop finds out and ends
+        }
         ring.kernel.hush();
         ring.enter(cx.now());
     }
@@ -150,6 +153,7 @@ fn land<S: 'static>(shared: &mut Shared, done: Done, cx: &mut Context<'_, S>) {
         id,
         request,
         result,
+        able,
     } = done;
     match result {
         Ok(gain) => match request {
@@ -160,7 +164,7 @@ fn land<S: 'static>(shared: &mut Shared, done: Done, cx: &mut Context<'_, S>) {
         Err(error) => {
             // An error is always the last word.
             if let Some(request) = request {
-                land_error(shared, id, request, error, cx);
+                land_error(shared, id, request, (error, able), cx);
             }
         }
     }
@@ -262,13 +266,16 @@ fn land_error<S: 'static>(
     shared: &mut Shared,
     id: OperationId,
     request: Request,
-    error: Errno,
+    (error, able): (Errno, Ability),
     cx: &mut Context<'_, S>,
 ) {
     let again = match (&request, error) {
         (_, Errno::INTR | Errno::AGAIN) => true,
         (Request::Accept { times, .. }, error) => {
-            let unknown = error == Errno::INVAL && *times == Times::Many && forget_accept(shared);
+            let unknown = error == Errno::INVAL && *times == Times::Many && able.multishot_accept;
+            if unknown {
+                forget(shared, |able| able.multishot_accept = false);
+            }
             unknown || concerns_one_connection(error)
         }
         (
@@ -284,7 +291,10 @@ fn land_error<S: 'static>(
                 ..
             },
             Errno::INVAL,
-        ) => forget_receive(shared),
+        ) if able.multishot_receive => {
+            forget(shared, |able| able.multishot_receive = false);
+            true
+        }
         _ => false,
     };
     if again && shared.table.is_wanted(id) {
@@ -299,14 +309,11 @@ fn land_error<S: 'static>(
     shared.complete(id, outcome, false, cx);
 }
 
-/// The kernel does not know how to accept more than once. Whether that is news.
-fn forget_accept(shared: &mut Shared) -> bool {
-    ring(shared).is_some_and(|ring| std::mem::take(&mut ring.able.multishot_accept))
-}
-
-/// The kernel does not know how to receive more than once. Whether that is news.
-fn forget_receive(shared: &mut Shared) -> bool {
-    ring(shared).is_some_and(|ring| std::mem::take(&mut ring.able.multishot_receive))
+/// The kernel does not know it: those that are put from now on do without.
+fn forget(shared: &mut Shared, what: impl FnOnce(&mut Ability)) {
+    if let Some(ring) = ring(shared) {
+        what(&mut ring.able);
+    }
 }
 
 fn restart<S: 'static>(

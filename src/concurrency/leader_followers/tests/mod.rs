@@ -85,9 +85,9 @@ fn serves(seat: &Seat<()>, token: Token, there: &AtomicUsize, read: &Counter) {
     };
     loop {
         read.fetch_add(there.swap(0, Ordering::SeqCst), SeqCst);
-        match seat.park(handler, Some(Tick::NEVER), false) {
+        match seat.park(handler, Some(Tick::NEVER), false, false) {
             Parked::Missed(again, _) => handler = again,
-            Parked::In { is_owed, .. } => return assert!(!is_owed),
+            Parked::In { is_to_queue, .. } => return assert!(!is_to_queue),
         }
     }
 }
@@ -100,6 +100,8 @@ fn loom_an_edge_that_comes_while_a_handler_is_served_is_served_too() {
         let seat = Arc::new(Seat::new());
         let generation = seat.sit(Box::new(Nobody)).unwrap_or(0);
         let token = Token::from_bits(u64::from(generation) << 32);
+        let first = seat.seize(token, Event::Resumed).0.unwrap();
+        let _ = seat.park(first, Some(Tick::NEVER), false, false);
         let threads: Vec<_> = (0..2)
             .map(|_| {
                 let (seat, there) = (Arc::clone(&seat), Arc::clone(&there));
