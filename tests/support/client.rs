@@ -65,9 +65,12 @@ impl Client {
         Client::over(stream)
     }
 
-    /// Sends FIN and goes on reading.
+    /// Sends FIN and goes on reading. No effect when the server has reset the connection already.
     pub fn finish(&self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
+        match self.stream.shutdown(Shutdown::Write) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotConnected => {}
+            result => result.unwrap(),
+        }
     }
 
     /// Closes by a reset.
