@@ -15,7 +15,8 @@ use crate::unwind::discard;
 #[non_exhaustive]
 pub struct Live {
     /// Deadlines and limits. Each connection goes by the new ones from its next state on: a deadline
-    /// that runs stays what it was.
+    /// that runs stays what it was. What is to be sent or taken in the window of a rate that runs is
+    /// judged by the new number; how many requests a connection may make was settled when it came.
     pub config: Config,
     /// As [`Server::connections_max`]. Nobody is cut when it falls below what is there.
     pub connections_max: usize,

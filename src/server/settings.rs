@@ -115,7 +115,11 @@ impl<R> Server<R> {
     /// A body that is collected never takes the server beyond it: the client gets 503. All else that
     /// connections hold is bounded for [each](Config::connection_memory_max), and before it is reached
     /// the [ladder](super::Ladder) does something about it. Not counted: what the service keeps itself,
-    /// the kernel's buffers, and 48 to 160 bytes for each connection.
+    /// the kernel's buffers, heads kept for [`on_served`](Server::on_served), entries of the
+    /// [flight recorder](Server::flight_recorder), and 48 to 160 bytes for each connection.
+    ///
+    /// It is a limit of this server alone, as is that of the connections: several in one process, on one
+    /// loop or on [several](crate::concurrency::LoopPerCore), are to be given parts of what there is.
     #[must_use]
     pub fn memory_max(mut self, bytes: usize) -> Server<R> {
         self.bounds.memory_max = bytes;
