@@ -156,5 +156,7 @@
 //!
 //! # Not here
 //!
-//! TLS (46; rustls 2024-0336 and 2024-0399): there is none. Leader/followers (51): not part of the server on
-//! epoll.
+//! TLS (46; rustls 2024-0336 and 2024-0399): there is none. The HTTP server does not run on
+//! leader/followers (51) yet; what is known of the team itself: no lead is lost
+//! (`loom_the_lead_is_never_lost_nor_with_two_and_at_the_end_nobody_waits`), one that panics does not take it
+//! along (`loom_a_leader_that_panics_does_not_take_the_lead_along`).

@@ -1,55 +1,20 @@
 //! What is known at the end of a drain: how many were finished, idle and cut, by the server's
 //! counters, by one report, and by the error of one that was forced.
 
+#[path = "support/reports.rs"]
+mod reports;
 mod support;
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use reports::Reports;
 use support::client::{Client, get};
 use support::site;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Metadata, Subscriber};
 use trine::reactor::ErrorKind;
 use trine::server::{DrainCount, ServerMetrics};
 use trine::{EventLoop, Server, Sources};
-
-/// Keeps what the servers of this thread report, a line each.
-#[derive(Clone, Default)]
-struct Reports(Arc<Mutex<Vec<String>>>);
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0 += &format!("{field}={value:?} ");
-    }
-}
-
-impl Subscriber for Reports {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && metadata.target() == "trine::http"
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = Line(String::new());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-}
 
 /// Connections of each kind: idle after an answer, answered in 200 ms, answered never, and silent.
 fn clients(address: SocketAddr, kinds: [usize; 4]) -> Vec<Client> {
@@ -71,7 +36,7 @@ fn clients(address: SocketAddr, kinds: [usize; 4]) -> Vec<Client> {
 
 /// Serves `kinds` of clients, then drains; how that ended, what was counted, and what was reported.
 fn drain(kinds: [usize; 4]) -> (trine::Result<()>, ServerMetrics, Vec<String>) {
-    let reports = Reports::default();
+    let reports = Reports::under("trine::http");
     let (ended, metrics) = tracing::subscriber::with_default(reports.clone(), || {
         let mut events = EventLoop::new().unwrap();
         let mut server = Server::bind("127.0.0.1:0").unwrap();
@@ -98,7 +63,7 @@ fn drain(kinds: [usize; 4]) -> (trine::Result<()>, ServerMetrics, Vec<String>) {
         let ended = events.run(&mut ());
         (ended, handle.metrics(&mut events.context()).unwrap())
     });
-    let lines = std::mem::take(&mut *reports.0.lock().unwrap());
+    let lines = reports.all().into_iter().map(|(_, line)| line).collect();
     (ended, metrics, lines)
 }
 

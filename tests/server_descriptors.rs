@@ -7,14 +7,13 @@
 mod support;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use support::client::{Client, get};
+use support::own_process::OwnProcess;
 use support::{eventually, site, start};
 use trine::Server;
 use trine::server::Ladder;
@@ -55,9 +54,7 @@ fn serve_with_few_descriptors() {
 
 /// The server's process, seen from outside.
 struct Process {
-    child: Child,
-    orders: ChildStdin,
-    lines: Lines<BufReader<ChildStdout>>,
+    process: OwnProcess,
     address: SocketAddr,
 }
 
@@ -69,28 +66,13 @@ struct Counted {
 
 impl Process {
     fn start() -> Process {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["serve_with_few_descriptors", "--exact", "--nocapture"])
-            .env(SERVE, "yes")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let orders = child.stdin.take().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = said(&mut lines, "listening ").parse().unwrap();
-        Process {
-            child,
-            orders,
-            lines,
-            address,
-        }
+        let mut process = OwnProcess::start("serve_with_few_descriptors", SERVE, "yes");
+        let address = process.said("listening ").parse().unwrap();
+        Process { process, address }
     }
 
     fn order(&mut self, order: &str) -> Counted {
-        writeln!(self.orders, "{order}").unwrap();
-        let numbers = said(&mut self.lines, "counted ");
+        let numbers = self.process.order(order, "counted ");
         let mut numbers = numbers.split(' ').map(|text| text.parse().unwrap());
         let mut next = || numbers.next().unwrap();
         Counted {
@@ -103,20 +85,6 @@ impl Process {
     fn client(&self) -> Client {
         Client::connect(self.address)
     }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The rest of the next line that begins with `word`.
-fn said(lines: &mut Lines<BufReader<ChildStdout>>, word: &str) -> String {
-    let mut lines = lines.map_while(Result::ok);
-    let rest = lines.find_map(|line| line.strip_prefix(word).map(str::to_owned));
-    rest.unwrap()
 }
 
 #[test]

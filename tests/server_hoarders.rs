@@ -5,14 +5,13 @@
 mod support;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::client::Client;
+use support::own_process::OwnProcess;
 use support::{eventually, site, start};
 use trine::CloseReason;
 
@@ -49,55 +48,28 @@ fn serve_with_few_descriptors() {
 }
 
 struct Process {
-    child: Child,
-    orders: ChildStdin,
-    lines: Lines<BufReader<ChildStdout>>,
+    process: OwnProcess,
     address: SocketAddr,
 }
 
 impl Process {
     fn start(connections_max: usize) -> Process {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["serve_with_few_descriptors", "--exact", "--nocapture"])
-            .env(SERVE, connections_max.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let orders = child.stdin.take().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = said(&mut lines, "listening ").parse().unwrap();
-        Process {
-            child,
-            orders,
-            lines,
-            address,
-        }
+        let mut process = OwnProcess::start(
+            "serve_with_few_descriptors",
+            SERVE,
+            connections_max.to_string(),
+        );
+        let address = process.said("listening ").parse().unwrap();
+        Process { process, address }
     }
 
     /// Connections; how many were evicted, and refused or turned away; whether no descriptor is left.
     fn count(&mut self) -> (usize, u64, u64, bool) {
-        writeln!(self.orders, "count").unwrap();
-        let counted = said(&mut self.lines, "counted ");
+        let counted = self.process.order("count", "counted ");
         let words: Vec<&str> = counted.split(' ').collect();
         let number = |at: usize| words[at].parse().unwrap();
         (number(0) as usize, number(1), number(2), words[3] == "true")
     }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The rest of the next line that begins with `word`.
-fn said(lines: &mut Lines<BufReader<ChildStdout>>, word: &str) -> String {
-    let mut lines = lines.map_while(Result::ok);
-    let rest = lines.find_map(|line| line.strip_prefix(word).map(str::to_owned));
-    rest.unwrap()
 }
 
 /// This process has to hold the other ends.

@@ -6,14 +6,13 @@
 mod support;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use support::client::Client;
+use support::own_process::OwnProcess;
 use support::{eventually, run, site};
 use trine::Server;
 use trine::reactor::Reserve;
@@ -63,9 +62,7 @@ fn serve_two_sides_with_few_descriptors() {
 }
 
 struct Process {
-    child: Child,
-    orders: ChildStdin,
-    lines: Lines<BufReader<ChildStdout>>,
+    process: OwnProcess,
     public: SocketAddr,
     path: PathBuf,
 }
@@ -73,25 +70,10 @@ struct Process {
 impl Process {
     fn start(name: &str) -> Process {
         let path = std::env::temp_dir().join(format!("trine-{name}-{}", std::process::id()));
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "serve_two_sides_with_few_descriptors",
-                "--exact",
-                "--nocapture",
-            ])
-            .env(SERVE, &path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let orders = child.stdin.take().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let public = said(&mut lines, "listening ").parse().unwrap();
+        let mut process = OwnProcess::start("serve_two_sides_with_few_descriptors", SERVE, &path);
+        let public = process.said("listening ").parse().unwrap();
         Process {
-            child,
-            orders,
-            lines,
+            process,
             public,
             path,
         }
@@ -99,8 +81,7 @@ impl Process {
 
     /// Whether a descriptor is left, whether the log was opened, and how many are kept.
     fn order(&mut self, order: &str) -> (bool, bool, usize) {
-        writeln!(self.orders, "{order}").unwrap();
-        let state = said(&mut self.lines, "state ");
+        let state = self.process.order(order, "state ");
         let words: Vec<&str> = state.split(' ').collect();
         (
             words[0] == "true",
@@ -116,17 +97,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         let _ = std::fs::remove_file(&self.path);
     }
-}
-
-/// The rest of the next line that begins with `word`.
-fn said(lines: &mut Lines<BufReader<ChildStdout>>, word: &str) -> String {
-    let mut lines = lines.map_while(Result::ok);
-    let rest = lines.find_map(|line| line.strip_prefix(word).map(str::to_owned));
-    rest.unwrap()
 }
 
 #[test]

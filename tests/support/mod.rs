@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod client;
+pub mod own_process;
 pub mod program;
 
 use std::net::SocketAddr;
