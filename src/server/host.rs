@@ -3,10 +3,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::driver::Counted;
 use super::ladder::{Ladder, Rung};
 use super::metrics::{DrainCount, ServerMetrics};
 use super::observer::{Moment, Noted, Observer};
 use super::overload::{ALL, Change, Overload, share};
+use super::present::Present;
 use super::recorder::Recorder;
 use super::reload::Live;
 use super::sweep::Sweep;
@@ -121,10 +123,7 @@ impl<S, V> Host<S, V> {
     /// Tells the observer how the exchanges of the connection that runs went.
     #[cold]
     #[inline(never)]
-    pub(super) fn report(&mut self, ended: Option<CloseReason>, cx: &mut Context<'_, S>)
-    where
-        S: 'static,
-    {
+    pub(super) fn report(&mut self, ended: Option<CloseReason>, cx: &mut impl Present) {
         let Some(observer) = &mut self.observer else {
             return;
         };
@@ -136,6 +135,15 @@ impl<S, V> Host<S, V> {
             None => observer.report(cx.token(), at, &mut self.metrics),
             Some(reason) => observer.close(cx.token(), reason, at, &mut self.metrics),
         }
+    }
+
+    /// A connection is gone, and so is its descriptor. The listener to resume, if one waits for room.
+    pub(super) fn leave(&mut self, counted: Counted) -> Option<Token> {
+        self.refused -= usize::from(counted == Counted::Refused);
+        self.reserve.refill();
+        let waiting = self.gate.leave();
+        self.report_drain();
+        waiting
     }
 
     pub(super) fn live(&self) -> Live {

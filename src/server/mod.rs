@@ -69,12 +69,14 @@ mod memory;
 mod metrics;
 mod observer;
 mod overload;
+mod present;
 mod recorder;
 mod reload;
 mod served;
 mod settings;
 mod sweep;
 mod timeline;
+mod transport;
 mod unit;
 
 use std::net::{SocketAddr, ToSocketAddrs};
