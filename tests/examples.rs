@@ -85,6 +85,16 @@ fn the_server_for_testers_is_the_same_on_workers() {
 }
 
 #[test]
+fn the_servers_are_the_same_on_several_loops() {
+    let kernel = ["--demo", "--model", "loop-per-core", "--loops", "3"];
+    let one = ["--demo", "--loops", "3", "--accept", "one", "--pin"];
+    for name in ["httpbin", "kv"] {
+        shows(name, &kernel);
+        shows(name, &one);
+    }
+}
+
+#[test]
 fn every_example_is_run_here() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
     let files = std::fs::read_dir(folder).unwrap();
@@ -112,6 +122,8 @@ fn a_mistake_on_the_command_line_is_one_line_and_exit_code_2() {
         &["--workers", "0"],
         &["--queue", "many"],
         &["--model", "double"],
+        &["--accept", "two"],
+        &["--loops", "0"],
         &["--access-log"],
         &["--root"],
         &["--workers", "2", "--model", "single"],

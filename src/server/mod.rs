@@ -99,7 +99,7 @@ pub use exposition::{Exposition, Family};
 pub use host::ServerHandle;
 pub use ladder::{Ladder, Rung};
 pub use metrics::{DrainCount, ServerMetrics};
-pub use models::{Accepting, CoreOptions, Model, ServerMeter, Serving};
+pub use models::{Accepting, CoreOptions, LoopMetrics, Model, ServerMeter, Serving};
 pub use reload::{Live, NoReload, OnReload, Reload};
 pub use served::{Ended, Served};
 pub use timeline::{Happened, Record, Timeline};

@@ -23,7 +23,10 @@ fn every_loop_serves(combination: &Combination) {
     for client in &mut clients {
         assert_eq!(client.get("/").status, 200);
     }
-    let counted = || server.meter().loops();
+    let counted = || -> Vec<_> {
+        let loops = server.meter().loops().into_iter();
+        loops.map(|it| it.server).collect()
+    };
     eventually("all is counted", || {
         counted().iter().map(|it| it.requests).sum::<u64>() == 200
     });

@@ -6,8 +6,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::meter::LoopMetrics;
 use crate::concurrency::WorkerMeter;
-use crate::reactor::Waker;
+use crate::reactor::{Metrics, Waker};
 use crate::server::metrics::ServerMetrics;
 use crate::server::reload::Live;
 
@@ -36,7 +37,7 @@ struct Seat {
     /// Settings that it has not taken yet.
     news: Mutex<Option<Live>>,
     /// What it last said of itself.
-    counted: Mutex<ServerMetrics>,
+    counted: Mutex<LoopMetrics>,
 }
 
 /// The part number `number` of `whole` that is divided into `parts`, which differ by one at most.
@@ -52,7 +53,10 @@ impl Board {
             coming: AtomicUsize::new(0),
             connections_max: AtomicUsize::new(part_of(connections_max, loops, number)),
             news: Mutex::default(),
-            counted: Mutex::new(ServerMetrics::new()),
+            counted: Mutex::new(LoopMetrics {
+                server: ServerMetrics::new(),
+                event_loop: Metrics::default(),
+            }),
         };
         Arc::new(Board {
             seats: (0..loops).map(seat).collect(),
@@ -77,12 +81,12 @@ impl Board {
         self.seats.iter().for_each(Seat::wake);
     }
 
-    pub(super) fn publish(&self, number: usize, metrics: ServerMetrics) {
-        *lock(&self.seats[number].counted) = metrics;
+    pub(super) fn publish(&self, number: usize, counted: LoopMetrics) {
+        *lock(&self.seats[number].counted) = counted;
     }
 
     /// What each loop last said.
-    pub(super) fn counted(&self) -> Vec<ServerMetrics> {
+    pub(super) fn counted(&self) -> Vec<LoopMetrics> {
         let seats = self.seats.iter();
         seats.map(|seat| lock(&seat.counted).clone()).collect()
     }

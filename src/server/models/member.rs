@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::board::Board;
+use super::meter::LoopMetrics;
 use crate::reactor::{Context, Event, EventSource, Next, Result};
 use crate::server::host::ServerHandle;
 use crate::service::Service;
@@ -38,8 +39,10 @@ impl<S: 'static, V: Service<S>> Member<S, V> {
 
     /// Says what the loop counts: at the end, too.
     pub(super) fn publish(&self, cx: &mut Context<'_, S>) {
-        if let Some(metrics) = self.handle.metrics(cx) {
-            self.board.publish(self.number, metrics);
+        if let Some(server) = self.handle.metrics(cx) {
+            let event_loop = cx.metrics().clone();
+            let counted = LoopMetrics { server, event_loop };
+            self.board.publish(self.number, counted);
         }
     }
 

@@ -27,7 +27,8 @@ use crate::concurrency::{Pinning, WorkerOptions};
 
 pub(super) use board::Part;
 pub(super) use desk::{Desk, Intake};
-pub use meter::ServerMeter;
+pub(super) use meter::sum;
+pub use meter::{LoopMetrics, ServerMeter};
 pub use serving::Serving;
 
 /// How many threads there are, and which does what.
