@@ -2,6 +2,7 @@
 //! between the machine and the service. Makes no decision of its own.
 
 mod facts;
+mod moving;
 mod on_loop;
 mod pressed;
 mod record;
@@ -19,6 +20,7 @@ use crate::http::Request;
 use crate::reactor::{Event, Next, Peer, Readiness, ShortRead};
 use crate::service::Service;
 
+pub(super) use moving::Luggage;
 pub(super) use on_loop::OnLoop;
 
 /// One connection of a server: over the transport `T`, at home with a host that it finds by `H`.

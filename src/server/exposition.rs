@@ -204,12 +204,24 @@ impl Exposition {
 }
 
 /// What is told of each loop of a server.
-const SPREAD_ROWS: [Row; 3] = [
+const SPREAD_ROWS: [Row; 5] = [
     Row(
         "accepted_total",
         "Connections that came to the loop.",
         "counter",
         |it| it.accepted,
+    ),
+    Row(
+        "taken_over_total",
+        "Connections that came from another loop.",
+        "counter",
+        |it| it.taken_over,
+    ),
+    Row(
+        "given_away_total",
+        "Connections that went to another loop.",
+        "counter",
+        |it| it.given_away,
     ),
     Row(
         "requests_total",

@@ -26,6 +26,11 @@ pub struct ServerMetrics {
     pub rung: Rung,
     /// Connections accepted.
     pub accepted: u64,
+    /// Connections that came from the same server on [another loop](super::ServerHandle::insert_connection).
+    /// Not in `accepted`.
+    pub taken_over: u64,
+    /// Connections that went to the same server on [another loop](super::ServerHandle::take_connection).
+    pub given_away: u64,
     /// Clients that were closed at once, without a word, as the process had no descriptor for them. Not
     /// in `accepted`.
     pub turned_away: u64,
@@ -60,6 +65,8 @@ impl ServerMetrics {
             rung_entries: [0; Rung::ALL.len()],
             rung_times: [Duration::ZERO; Rung::ALL.len()],
             accepted: 0,
+            taken_over: 0,
+            given_away: 0,
             turned_away: 0,
             requests: 0,
             panics: 0,
@@ -81,6 +88,8 @@ impl ServerMetrics {
             descriptors_kept,
             rung,
             accepted,
+            taken_over,
+            given_away,
             turned_away,
             requests,
             panics,
@@ -99,6 +108,8 @@ impl ServerMetrics {
         self.descriptors_kept += descriptors_kept;
         self.rung = self.rung.max(*rung);
         self.accepted += accepted;
+        self.taken_over += taken_over;
+        self.given_away += given_away;
         self.turned_away += turned_away;
         self.requests += requests;
         self.panics += panics;
@@ -176,7 +187,8 @@ impl ServerMetrics {
         }
     }
 
-    /// How many connections ended. `accepted` is this and `connections` together.
+    /// How many connections ended. `accepted` is this and `connections` together; `taken_over` and
+    /// `given_away` come to it where connections move between loops.
     #[must_use]
     pub fn closed_total(&self) -> u64 {
         self.closed.iter().sum()

@@ -9,6 +9,7 @@ use trine::Server;
 use trine::concurrency::{Fellows, WorkerOptions};
 use trine::connection::CloseReason;
 use trine::server::{Accepting, CoreOptions, Model, ServerMeter, ServerMetrics};
+use trine::time::Span;
 
 use crate::site::Site;
 use crate::support::client::Client;
@@ -29,6 +30,8 @@ pub enum Kind {
     LoopPerCore,
     /// The same with one loop that accepts for all.
     OneAcceptor,
+    /// The same with connections that move, alive, to where there are fewest.
+    Rebalancing,
 }
 
 /// One way to run a server.
@@ -42,25 +45,29 @@ pub struct Combination {
 /// the numbers of the tests.
 pub const LOOPS: usize = 4;
 
+/// Clients of the tests do not close in the middle, so that a drain waits for so long.
+const LINGER: Span = Span::from_millis(50);
+
 impl Combination {
     /// How many loops serve.
     pub fn loops(&self) -> usize {
         match self.kind {
             Kind::Single | Kind::HalfSync => 1,
-            Kind::LoopPerCore | Kind::OneAcceptor => LOOPS,
+            Kind::LoopPerCore | Kind::OneAcceptor | Kind::Rebalancing => LOOPS,
         }
     }
 
     /// Whether connections are spread over the loops to one.
     pub fn is_even(&self) -> bool {
-        self.kind != Kind::LoopPerCore
+        !matches!(self.kind, Kind::LoopPerCore | Kind::Rebalancing)
     }
 
     fn model(&self) -> Model {
-        let per_core = |accepting| {
+        let per_core = |accepting, rebalancing| {
             Model::LoopPerCore(CoreOptions {
                 loops: LOOPS,
                 accepting,
+                rebalancing,
                 ..CoreOptions::default()
             })
         };
@@ -70,8 +77,9 @@ impl Combination {
                 workers: 4,
                 ..WorkerOptions::default()
             }),
-            Kind::LoopPerCore => per_core(Accepting::Kernel),
-            Kind::OneAcceptor => per_core(Accepting::One),
+            Kind::LoopPerCore => per_core(Accepting::Kernel, None),
+            Kind::OneAcceptor => per_core(Accepting::One, None),
+            Kind::Rebalancing => per_core(Accepting::Kernel, Some(1)),
         }
     }
 
@@ -87,7 +95,8 @@ impl Combination {
 
     /// The same with a site of other kind.
     pub fn serve(&self, configure: impl FnOnce(Server) -> Server, site: Site) -> Running {
-        let server = configure(Server::bind("127.0.0.1:0").unwrap());
+        let mut server = configure(Server::bind("127.0.0.1:0").unwrap());
+        server.config_mut().deadlines.linger = LINGER;
         let (address, model) = (server.local_address().unwrap(), self.model());
         let Pattern::Reactor = self.pattern;
         let (give, take) = channel();

@@ -90,4 +90,5 @@ combinations! {
     reactor_half_sync: Reactor x HalfSync;
     reactor_loop_per_core: Reactor x LoopPerCore;
     reactor_loop_per_core_one_acceptor: Reactor x OneAcceptor;
+    reactor_loop_per_core_rebalancing: Reactor x Rebalancing;
 }
