@@ -103,7 +103,7 @@ impl Combination {
         let thread = thread::spawn(move || {
             let serving = server.under(model);
             serving.run_with(
-                move || site.clone(),
+                move || site,
                 || (),
                 move |core, meter, _| {
                     if core.number() == 0 {
