@@ -15,7 +15,7 @@ use support::{PATIENCE, eventually, site, socket_path};
 use trine::Server;
 use trine::concurrency::Fellows;
 use trine::reactor::ErrorKind;
-use trine::server::{Accepting, CoreOptions, Model, Reload, ServerMeter};
+use trine::server::{Accepting, CoreOptions, Exposition, Model, Reload, ServerMeter};
 use trine::time::Span;
 
 fn model(loops: usize, accepting: Accepting) -> Model {
@@ -226,4 +226,41 @@ fn who_is_on_the_way_to_a_loop_when_the_drain_begins_is_served() {
             assert_eq!(client.answer().status, 200, "round {round}");
         }
     }
+}
+
+#[test]
+fn a_page_of_counters_tells_of_the_whole_and_of_each_loop() {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let address = server.local_address().unwrap();
+    let running = start(server, model(2, Accepting::One));
+    let mut clients: Vec<_> = (0..6).map(|_| Client::connect(address)).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 200);
+    }
+    let mut text = String::new();
+    eventually("the page tells of all", || {
+        let mut page = Exposition::new();
+        page.serving(&running.meter);
+        text = page.text().to_owned();
+        text.contains("\nhttp_server_requests_total 6\n")
+    });
+    for line in [
+        "http_server_accepted_total 6",
+        "http_server_loop_accepted_total{loop=\"0\"} 3",
+        "http_server_loop_accepted_total{loop=\"1\"} 3",
+        "http_server_loop_requests_total{loop=\"1\"} 3",
+        "http_server_loop_connections{loop=\"0\"} 3",
+        "http_server_loop_given_away_total{loop=\"0\"} 0",
+        "loop_panics_total{loop=\"1\"} 0",
+    ] {
+        assert!(
+            text.lines().any(|it| it == line),
+            "{line} is not in\n{text}"
+        );
+    }
+    let buckets = text
+        .lines()
+        .filter(|it| it.starts_with("loop_lag_milliseconds_bucket{loop=\"1\",le=\"+Inf\"}"));
+    assert_eq!(buckets.count(), 1, "{text}");
+    running.end();
 }
