@@ -15,6 +15,7 @@ const EXAMPLES: &[&str] = &[
     "hand_over",
     "hello",
     "httpbin",
+    "io_models",
     "keepalive",
     "kv",
     "line_chat",
