@@ -216,8 +216,10 @@ fn the_proactor_knows_the_same_three_ends_with_either_driver() {
             (silent.address, &Came::Cancelled),
         ] {
             let mut events = EventLoop::new().unwrap();
-            let mut options = ProactorOptions::default();
-            options.pattern = pattern;
+            let options = ProactorOptions {
+                pattern,
+                ..ProactorOptions::default()
+            };
             let proactor = Proactor::new(&mut events, options).unwrap();
             events.insert(Asking { proactor, address }).unwrap();
             let mut came = Vec::new();

@@ -15,7 +15,7 @@ Usage: io_models [--serve MODEL] [--listen ADDRESS] | --demo
   --serve MODEL         threads, polling, select, poll, epoll (default), signal, io_uring
   --listen ADDRESS      where to listen (default 127.0.0.1:7001)
   --demo                measure all models, show connect, exit 0 or 1
-  --seconds N           how long each is measured (default 0.12; longer is steadier)
+  --seconds N           how long each is measured (default 0.1; longer is steadier)
   --connections N,N     with how many connections (default 1,100,1000)
   --under-way N         round trips under way at a time (default 16)
   --svg PATH            draw what was measured
@@ -42,7 +42,7 @@ pub fn read() -> Result<Asked, lexopt::Error> {
     let (mut model, mut is_demo, mut is_controlled) = (Model::Epoll, false, false);
     let mut listen = "127.0.0.1:7001".to_owned();
     let mut options = Options {
-        window: Duration::from_millis(120),
+        window: Duration::from_millis(100),
         connections: vec![1, 100, 1_000],
         under_way: 16,
         svg: None,

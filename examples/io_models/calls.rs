@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use nix::sys::signal::SigSet;
+
 use crate::{NAME, cpus};
 
 /// System calls of a server, since it began.
@@ -67,6 +69,7 @@ impl Place {
         let calls = self.calls.clone();
         let controller = thread::Builder::new().stack_size(64 * 1024);
         controller.spawn(move || {
+            let _ = SigSet::all().thread_block(); // they are the server's
             for _ in io::stdin().lock().lines() {
                 let mut output = io::stdout().lock();
                 if writeln!(output, "{}", calls.all()).is_err() {

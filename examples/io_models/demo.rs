@@ -9,9 +9,10 @@
 //!   (`/proc/PID/task/*/schedstat`), by the round trips; the kernel's work for it is in that, but not what
 //!   interrupts did, nor the client;
 //! - calls/trip: system calls. Counted where they are made; for trine's loop one wait a turn, by its
-//!   metrics; for io_uring its entries; for a signal four calls are added, its handler's and the pipe's.
-//!   `--strace` shows what strace counts beside that;
-//! - p99: the time that 99 of 100 round trips took at most, waiting in the client included.
+//!   metrics; for io_uring its entries and its questions who it is; for SIGIO what a signal costs.
+//!   `--strace` shows beside it what strace counts, of a server that it slows: polling then asks less often;
+//! - p99: the time that 99 of 100 round trips took at most, waiting in the client included;
+//! - idle CPU %: the share of a CPU that the server takes afterwards, while nobody says anything.
 
 use std::fs;
 use std::io::{Error, Read, Result};
@@ -26,11 +27,13 @@ use crate::model::Model;
 use crate::served::{Served, cpu_of_this_thread};
 use crate::strace::Strace;
 use crate::table::{self, Measured};
-use crate::{NAME, connect, cpus, picture};
+use crate::{NAME, connect, cpus, picture, signal};
 
 /// What is not measuring takes less.
 const REST: Duration = Duration::from_secs(18);
 const WARM_UP: Duration = Duration::from_millis(40);
+/// Several ticks of the scheduler, in which it brings its account of a thread that runs up to date.
+const IDLE: Duration = Duration::from_millis(40);
 /// More descriptors than a set of `select` has room for.
 const TOO_MANY: usize = 1_060;
 
@@ -42,6 +45,13 @@ pub fn run(options: &Options) -> Result<bool> {
     for &connections in &options.connections {
         table::head(connections, options.under_way);
         for model in Model::ALL {
+            if model == Model::Signal && !signal::is_possible() {
+                println!(
+                    "{:<9} not measured: there is no perl to set owners",
+                    model.name()
+                );
+                continue;
+            }
             match measure(model, connections, options) {
                 Ok(cell) => {
                     table::row(&cell);
@@ -94,6 +104,9 @@ fn measure(model: Model, connections: usize, options: &Options) -> Result<Measur
     let mut times = client.run(options.window)?;
     let took = began.elapsed();
     let (after, client_after) = (served.used()?, cpu_of_this_thread()?);
+    let idle_began = Instant::now();
+    thread::sleep(IDLE);
+    let (idle, rested) = (idle_began.elapsed(), served.used()?);
     times.sort_unstable();
     let p99 = times.get(times.len() * 99 / 100).copied();
     Ok(Measured {
@@ -108,6 +121,8 @@ fn measure(model: Model, connections: usize, options: &Options) -> Result<Measur
             true => Some(trace(&served, &mut client, options)?),
             false => None,
         },
+        idle_cpu: rested.cpu - after.cpu,
+        idle,
         p99: p99.ok_or(Error::other("no round trip was made"))?,
         note: std::mem::take(&mut served.note),
     })
@@ -131,9 +146,12 @@ fn notes(measured: &[Measured], has_own_cpu: bool) {
     };
     println!("The client is the same for all, with {place}: {least:.1} to {most:.1} us/trip.");
     println!(
-        "CPU is of all threads of the server, by the scheduler. Calls are counted by the server \
-         itself;\nwith --strace by strace too. The longer (--seconds) the steadier."
+        "A server that is cheaper than the client waits for it: compare CPU, not round trips/s."
     );
+    println!(
+        "CPU is of all threads of the server, by the scheduler. Calls are counted by the server"
+    );
+    println!("itself; with --strace by strace too. The longer (--seconds) the steadier.");
 }
 
 /// More clients than `select` has descriptors for: how many it serves, and what it says to the next.

@@ -96,14 +96,17 @@ impl EventSource<Calls> for Echo {
     }
 }
 
-/// A turn of the loop is one epoll_wait. io_uring tells how often it was entered; emulated, a round trip
-/// is a receive that finds nothing, one that finds something, and a send.
+/// A turn of the loop is one epoll_wait. io_uring tells how often it was entered, and asks for the process
+/// id with each operation, as a forked child must not use its parent's ring. Emulated, a round trip is one
+/// receive and one send.
 fn count(proactor: Proactor, calls: &Calls, cx: &mut Context<'_, Calls>) {
-    let Ok(metrics) = proactor.metrics(cx) else {
-        return;
-    };
-    if let Ok(Pattern::Emulated) = proactor.pattern(cx) {
-        calls.made(2);
+    let turns = cx.metrics().turns;
+    match (proactor.pattern(cx), proactor.metrics(cx)) {
+        (Ok(Pattern::Emulated), _) => {
+            calls.made(2);
+            calls.by_loop(turns);
+        }
+        (_, Ok(metrics)) => calls.by_loop(metrics.enters + metrics.started + turns),
+        _ => {}
     }
-    calls.by_loop(metrics.enters + cx.metrics().turns);
 }

@@ -1,5 +1,5 @@
 //! What was measured, as a picture (SVG): processor time of a round trip, a panel for each number of
-//! connections, on a logarithmic scale, as polling costs a hundred times what others do.
+//! connections.
 
 use std::fmt::Write;
 
@@ -18,11 +18,7 @@ pub fn draw(measured: &[Measured], title: &str) -> String {
         .chunk_by(|a, b| a.connections == b.connections)
         .collect();
     let most = measured.iter().map(Measured::cpu_us).fold(1.0, f64::max);
-    let least = measured.iter().map(Measured::cpu_us).fold(most, f64::min);
-    let scale = Scale {
-        low: 10f64.powf(least.log10().floor()),
-        high: 10f64.powf(most.log10().ceil()),
-    };
+    let scale = Scale::up_to(most);
     let rows: usize = panels.iter().map(|panel| panel.len()).sum();
     let height = 44.0 + PANEL_HEAD * panels.len() as f64 + PITCH * rows as f64 + 16.0;
     let width = LEFT + WIDTH + RIGHT;
@@ -40,15 +36,25 @@ pub fn draw(measured: &[Measured], title: &str) -> String {
     svg + "</svg>\n"
 }
 
+/// From nothing to a number of steps of 1, 2 or 5 times a power of ten.
 struct Scale {
-    low: f64,
-    high: f64,
+    step: f64,
+    steps: u32,
 }
 
 impl Scale {
+    fn up_to(most: f64) -> Scale {
+        let power = 10f64.powf((most / 5.0).log10().floor());
+        let fits = |times: &f64| most / (times * power) <= 5.0;
+        let step = power * [1.0, 2.0, 5.0].into_iter().find(fits).unwrap_or(10.0);
+        Scale {
+            step,
+            steps: (most / step).ceil() as u32,
+        }
+    }
+
     fn x(&self, value: f64) -> f64 {
-        let share = (value / self.low).log10() / (self.high / self.low).log10();
-        LEFT + WIDTH * share.clamp(0.005, 1.0)
+        LEFT + WIDTH * value / (self.step * f64::from(self.steps))
     }
 }
 
@@ -62,7 +68,7 @@ fn draw_panel(svg: &mut String, panel: &[Measured], scale: &Scale, y: f64) -> f6
     };
     text(
         svg,
-        (16.0, y + 18.0),
+        (16.0, y + 14.0),
         "start\" font-weight=\"bold",
         &format!("{connections} {word}"),
     );
@@ -70,10 +76,9 @@ fn draw_panel(svg: &mut String, panel: &[Measured], scale: &Scale, y: f64) -> f6
         y + PANEL_HEAD - 8.0,
         y + PANEL_HEAD + PITCH * panel.len() as f64,
     );
-    let mut tick = scale.low;
-    while tick <= scale.high * 1.01 {
+    for tick in (0..=scale.steps).map(|number| f64::from(number) * scale.step) {
         let x = scale.x(tick);
-        // Written never fails, as it is a string.
+        // Writing never fails, as it is to a string.
         let _ = writeln!(
             svg,
             "<path d=\"M{x:.1} {top}V{bottom}\" stroke=\"#d0d0d0\"/>"
@@ -84,7 +89,6 @@ fn draw_panel(svg: &mut String, panel: &[Measured], scale: &Scale, y: f64) -> f6
             "middle\" fill=\"#606060",
             &format!("{tick} us"),
         );
-        tick *= 10.0;
     }
     for (number, measured) in panel.iter().enumerate() {
         let at = y + PANEL_HEAD + PITCH * number as f64;
@@ -102,7 +106,11 @@ fn draw_panel(svg: &mut String, panel: &[Measured], scale: &Scale, y: f64) -> f6
         text(svg, (LEFT - 8.0, middle), "end", measured.model.name());
         let cost = figure(measured.cpu_us());
         let calls = figure(measured.calls_each());
-        let label = format!("{cost} us, {calls} calls");
+        let idle = match measured.idle_percent() {
+            percent @ 5.0.. => format!(", idle {percent:.0} %"),
+            _ => String::new(),
+        };
+        let label = format!("{cost} us, {calls} calls{idle}");
         text(svg, (end + 6.0, middle), "start", &label);
     }
     bottom

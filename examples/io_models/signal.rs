@@ -22,6 +22,10 @@ use trine::{EventLoop, Signal, Sources};
 use crate::calls::{Calls, Place};
 use crate::echo::{Look, accept_all, listen, look};
 
+/// One epoll_wait; and for one signal the two writes of its handler (that it came, and from whom), the
+/// return from it, and two reads of each of the two pipes, the second finding nothing.
+const CALLS_A_TURN: u64 = 8;
+
 struct Hall {
     listener: TcpListener,
     clients: Vec<TcpStream>,
@@ -36,9 +40,7 @@ pub fn serve(place: Place) -> Result<()> {
     let io = Signal::from_number(libc::SIGIO).ok_or(Error::other("no SIGIO"))?;
     events.signals([io], |hall: &mut Hall, _, cx| {
         hall.look_at_all();
-        // For each turn one epoll_wait; for a signal the handler's write, its return, and two reads of
-        // the pipe behind it.
-        hall.calls.by_loop(cx.metrics().turns * 5);
+        hall.calls.by_loop(cx.metrics().turns * CALLS_A_TURN);
     })?;
     send_signals_to_us(&[&listener])?;
     place.open(listener.local_addr()?, "one SIGIO for all sockets")?;
@@ -70,6 +72,14 @@ impl Hall {
             }
         }
     }
+}
+
+/// Whether there is a Perl.
+pub fn is_possible() -> bool {
+    Command::new("perl")
+        .args(["-e", "1"])
+        .status()
+        .is_ok_and(|ended| ended.success())
 }
 
 /// Three sockets are as many as a child can be given in safe code: its standard streams.

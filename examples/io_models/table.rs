@@ -18,6 +18,9 @@ pub struct Measured {
     /// Calls a round trip, as strace counts them.
     pub traced: Option<f64>,
     pub p99: Duration,
+    /// What the server ran while nobody said anything, for so long.
+    pub idle_cpu: Duration,
+    pub idle: Duration,
     pub note: String,
 }
 
@@ -29,6 +32,11 @@ impl Measured {
     /// Processor time of the server for a round trip, in microseconds.
     pub fn cpu_us(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.round_trips as f64
+    }
+
+    /// The share of a CPU that it takes while nobody says anything.
+    pub fn idle_percent(&self) -> f64 {
+        100.0 * self.idle_cpu.as_secs_f64() / self.idle.as_secs_f64()
     }
 
     pub fn client_cpu_us(&self) -> f64 {
@@ -45,8 +53,8 @@ pub fn head(connections: usize, under_way: usize) {
     let under_way = under_way.min(connections);
     println!("\n{connections} connections, round trips under way at a time: {under_way}");
     println!(
-        "{:<9} {:>13} {:>14} {:>15} {:>9}",
-        "model", "round trips/s", "CPU us/trip", "calls/trip", "p99 us"
+        "{:<9} {:>13} {:>14} {:>15} {:>9} {:>11}",
+        "model", "round trips/s", "CPU us/trip", "calls/trip", "p99 us", "idle CPU %"
     );
 }
 
@@ -56,12 +64,13 @@ pub fn row(measured: &Measured) {
         Some(traced) => format!("{} / {}", figure(measured.calls_each()), figure(traced)),
     };
     println!(
-        "{:<9} {:>13.0} {:>14} {:>15} {:>9.0}  {}",
+        "{:<9} {:>13.0} {:>14} {:>15} {:>9.0} {:>11.0}  {}",
         measured.model.name(),
         measured.per_second(),
         figure(measured.cpu_us()),
         calls,
         measured.p99.as_secs_f64() * 1e6,
+        measured.idle_percent(),
         measured.note,
     );
 }
