@@ -107,7 +107,7 @@ fn draw_panel(svg: &mut String, panel: &[Measured], scale: &Scale, y: f64) -> f6
         let cost = figure(measured.cpu_us());
         let calls = figure(measured.calls_each());
         let idle = match measured.idle_percent() {
-            percent @ 5.0.. => format!(", idle {percent:.0} %"),
+            percent @ 5.0.. => format!("; with nothing to do {percent:.0} % of a CPU"),
             _ => String::new(),
         };
         let label = format!("{cost} us, {calls} calls{idle}");
