@@ -282,7 +282,7 @@ pub trait Sources<S: 'static> {
     ///
     /// # Errors
     ///
-    /// When there is no descriptor for it. What comes of the connection is told to `call`, as an
+    /// When there is no descriptor for it, or the loop is simulated. What comes of the connection is told to `call`, as an
     /// [`ErrorKind::Io`] of the kind `ConnectionRefused`, `TimedOut` or another; or
     /// [`ErrorKind::Draining`], as nothing begins in a loop that drains.
     fn connect<F>(&mut self, address: SocketAddr, timeout: Duration, call: F) -> Result<Token>
