@@ -9,7 +9,7 @@ use std::thread;
 
 use nix::sys::signal::SigSet;
 
-use crate::{NAME, cpus};
+use crate::{NAME, machine};
 
 /// System calls of a server, since it began.
 #[derive(Clone, Default)]
@@ -49,7 +49,7 @@ impl Place {
     /// that the client does not use.
     pub fn prepare(&self) {
         if self.is_controlled {
-            cpus::leave_first();
+            machine::leave_first();
         }
     }
 

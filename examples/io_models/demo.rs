@@ -27,7 +27,7 @@ use crate::model::Model;
 use crate::served::{Served, cpu_of_this_thread};
 use crate::strace::Strace;
 use crate::table::{self, Measured};
-use crate::{NAME, connect, cpus, picture, signal};
+use crate::{NAME, connect, machine, picture, signal};
 
 /// What is not measuring takes less.
 const REST: Duration = Duration::from_secs(18);
@@ -36,11 +36,12 @@ const WARM_UP: Duration = Duration::from_millis(40);
 const IDLE: Duration = Duration::from_millis(40);
 /// More descriptors than a set of `select` has room for.
 const TOO_MANY: usize = 1_060;
+const DESCRIPTORS_FOR_IT: u64 = 1_100;
 
 /// Measures everything; whether all went as it should.
 pub fn run(options: &Options) -> Result<bool> {
     limit_time(options);
-    let has_own_cpu = cpus::keep_to_first();
+    let has_own_cpu = machine::keep_to_first();
     let (mut measured, mut failures) = (Vec::new(), 0);
     for &connections in &options.connections {
         table::head(connections, options.under_way);
@@ -67,12 +68,10 @@ pub fn run(options: &Options) -> Result<bool> {
     println!();
     notes(&measured, has_own_cpu);
     let refused = select_refuses();
-    println!(
-        "\n{}",
-        refused
-            .as_ref()
-            .map_or_else(ToString::to_string, Clone::clone)
-    );
+    match &refused {
+        Ok(said) => println!("\n{said}"),
+        Err(error) => println!("\nselect FAILED: {error}"),
+    }
     let connected = connect::show()?;
     if let Some(path) = &options.svg {
         fs::write(path, picture::draw(&measured, &title(options)))?;
@@ -135,6 +134,9 @@ fn trace(served: &Served, client: &mut Client, options: &Options) -> Result<f64>
 }
 
 fn notes(measured: &[Measured], has_own_cpu: bool) {
+    if measured.is_empty() {
+        return;
+    }
     let client = measured.iter().map(Measured::client_cpu_us);
     let (least, most) = (
         client.clone().fold(f64::MAX, f64::min),
@@ -156,6 +158,9 @@ fn notes(measured: &[Measured], has_own_cpu: bool) {
 
 /// More clients than `select` has descriptors for: how many it serves, and what it says to the next.
 fn select_refuses() -> Result<String> {
+    if machine::descriptor_limit() < DESCRIPTORS_FOR_IT {
+        return Ok("select: the limit of descriptors is too low to show its own".to_owned());
+    }
     let served = Served::start(Model::Select)?;
     let mut kept = Vec::new();
     while kept.len() < TOO_MANY {

@@ -18,11 +18,11 @@ mod arguments;
 mod calls;
 mod client;
 mod connect;
-mod cpus;
 mod demo;
 mod echo;
 mod epoll;
 mod io_uring;
+mod machine;
 mod model;
 mod picture;
 mod poll;
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    cpus::raise_descriptor_limit();
+    machine::raise_descriptor_limit();
     let done = match asked {
         Asked::Help => {
             println!("The I/O models of the textbook, measured side by side.\n\n{USAGE}");

@@ -16,6 +16,11 @@ pub fn raise_descriptor_limit() {
     }
 }
 
+/// How many descriptors this process may have.
+pub fn descriptor_limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 /// Keeps the calling thread to the first CPU it may use; false if that is the only one.
 pub fn keep_to_first() -> bool {
     split(|first, _| first)
