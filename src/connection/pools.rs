@@ -78,6 +78,11 @@ impl Pools {
         self.meter.bytes()
     }
 
+    /// What counts the memory that connections hold here.
+    pub(crate) fn meter(&self) -> Meter {
+        self.meter.clone()
+    }
+
     /// Whether the limit leaves room for `more` bytes of a body.
     pub(super) fn has_room(&self, more: usize) -> bool {
         more == 0 || self.memory().saturating_add(more) <= self.memory_max

@@ -3,6 +3,7 @@
 
 mod facts;
 mod on_loop;
+mod on_proactor;
 mod pressed;
 mod record;
 
@@ -20,6 +21,7 @@ use crate::reactor::{Event, Next, Peer, Readiness, ShortRead};
 use crate::service::Service;
 
 pub(super) use on_loop::OnLoop;
+pub(super) use on_proactor::OnProactor;
 
 /// One connection of a server: over the transport `T`, at home with a host that it finds by `H`.
 pub(super) struct Driver<S, H, T> {

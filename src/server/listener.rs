@@ -1,18 +1,23 @@
 //! Makes a source of each accepted connection, or has it wait for a place.
 
-use super::driver::{Counted, Driver};
+use super::completions::Completions;
+use super::driver::{Counted, Driver, OnLoop, OnProactor};
 use super::host::Host;
 use super::ladder::Rung;
 use super::observer::Noted;
 use crate::connection::{CloseReason, Connection, Turn};
+use crate::proactor::Proactor;
 use crate::reactor::{
-    Acceptor, Context, Listener, Local, Peer, Stream, StreamListener, Succession,
+    Acceptor, Context, Error, EventSource, Listener, Local, Peer, Stream, StreamListener,
+    Succession,
 };
 use crate::service::Service;
 use crate::slab::Token;
 
 pub(super) struct HttpAcceptor<S, V> {
     host: Local<Host<S, V>>,
+    /// Who moves the bytes of a connection, if that is not the connection.
+    proactor: Option<Proactor>,
     /// Accepted when the server was full, for the place of somebody idle.
     waiting: Option<(Stream, Peer)>,
 }
@@ -42,9 +47,41 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
 pub(super) fn listener<S: 'static, V: Service<S>>(
     socket: StreamListener,
     host: Local<Host<S, V>>,
+    proactor: Option<Proactor>,
 ) -> Listener<HttpAcceptor<S, V>> {
     let waiting = None;
-    Listener::new(socket, HttpAcceptor { host, waiting })
+    let acceptor = HttpAcceptor {
+        host,
+        proactor,
+        waiting,
+    };
+    Listener::new(socket, acceptor)
+}
+
+/// What a connection moves its bytes by.
+enum By {
+    Readiness(Stream),
+    Completions(Completions),
+}
+
+/// Makes a source of a connection, or has it given up.
+fn insert<S: 'static, D: EventSource<S>>(
+    driver: D,
+    cx: &mut Context<'_, S>,
+    give_up: impl FnOnce(D, &mut Context<'_, S>),
+) -> Option<Token> {
+    match cx.insert(driver) {
+        Ok(token) => Some(token),
+        Err(refused) => {
+            drop_connection(&refused.error);
+            give_up(refused.source, cx);
+            None
+        }
+    }
+}
+
+fn drop_connection(error: &Error) {
+    tracing::warn!(target: "trine::http", %error, "connection dropped");
 }
 
 impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
@@ -62,6 +99,19 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
     /// Makes a source of `stream`, which is served or refused.
     fn seat(&mut self, stream: Stream, peer: Peer, counted: Counted, cx: &mut Context<'_, S>) {
         let local = self.host;
+        let transport = match self.proactor {
+            None => By::Readiness(stream),
+            Some(proactor) => match Completions::new(proactor, stream, peer.short_read(), cx) {
+                Ok(completions) => By::Completions(completions),
+                Err(error) => {
+                    drop_connection(&error);
+                    cx.with(local, |host, _| {
+                        host.metrics.count_close(CloseReason::Overloaded);
+                    });
+                    return;
+                }
+            },
+        };
         let mut noted = None;
         let connection = cx.with(local, |host, cx| {
             noted = host.observer.as_ref().map(|_| Noted::new(peer.clone()));
@@ -82,18 +132,24 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         let Some(connection) = connection else {
             return;
         };
-        match cx.insert(Driver::new((stream, &peer), local, connection, counted)) {
-            Ok(token) => {
-                if let Some(noted) = noted {
-                    cx.with(local, |host, _| host.observe(token, noted));
-                }
-                self.begin_record(token, peer, cx);
+        let seated = match transport {
+            By::Readiness(stream) => {
+                let driver = Driver::new((stream, &peer), local, connection, counted);
+                insert(driver, cx, OnLoop::give_up)
             }
-            Err(refused) => {
-                tracing::warn!(target: "trine::http", error = %refused.error, "connection dropped");
-                refused.source.give_up(cx);
+            By::Completions(stream) => {
+                let driver =
+                    OnProactor::by_completions((stream, &peer), local, connection, counted);
+                insert(driver, cx, OnProactor::give_up)
             }
+        };
+        let Some(token) = seated else {
+            return;
+        };
+        if let Some(noted) = noted {
+            cx.with(local, |host, _| host.observe(token, noted));
         }
+        self.begin_record(token, peer, cx);
     }
 
     /// Sees to whoever waits for a place. Whether nobody does any more.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ladder::Rung;
 use crate::connection::CloseReason;
+use crate::proactor::Pattern;
 
 /// Counters of one server on one loop. Those that do not say what is so now only grow.
 #[derive(Clone, Debug)]
@@ -24,6 +25,9 @@ pub struct ServerMetrics {
     pub descriptors_kept: usize,
     /// What is done now about being short of something.
     pub rung: Rung,
+    /// Who does the operations of a server [by a proactor](super::Server::proactor): where io_uring was
+    /// asked for and is not to be had, the emulation. `None` over the reactor.
+    pub pattern: Option<Pattern>,
     /// Connections accepted.
     pub accepted: u64,
     /// Clients that were closed at once, without a word, as the process had no descriptor for them. Not
@@ -57,6 +61,7 @@ impl ServerMetrics {
             memory_max: 0,
             descriptors_kept: 0,
             rung: Rung::Normal,
+            pattern: None,
             rung_entries: [0; Rung::ALL.len()],
             rung_times: [Duration::ZERO; Rung::ALL.len()],
             accepted: 0,

@@ -60,6 +60,7 @@
 //! when none is free.
 
 mod access_line;
+mod completions;
 mod driver;
 mod exposition;
 mod host;
@@ -86,6 +87,7 @@ use std::time::Duration;
 
 use crate::connection::Config;
 use crate::hand_over::HandOver;
+use crate::proactor::{Proactor, ProactorOptions};
 use crate::reactor::{Context, EventLoop, Reserve, Result, Signal, Sources, StreamListener};
 use crate::service::{Service, respond};
 #[cfg(feature = "systemd")]
@@ -127,6 +129,8 @@ pub struct Server<R = NoReload> {
     stall: Option<Duration>,
     /// Entries for each connection; 0 without a recorder.
     recorder: usize,
+    /// `None` for the reactor.
+    proactor: Option<ProactorOptions>,
 }
 
 impl Server {
@@ -188,6 +192,7 @@ impl Server {
             reload: NoReload,
             stall: None,
             recorder: 0,
+            proactor: None,
         }
     }
 }
@@ -262,13 +267,18 @@ impl<R> Server<R> {
         settings::check_bounds(&self.bounds)?;
         settings::check_recorder(self.recorder)?;
         let reserve = Reserve::new(self.reserve)?;
+        let options = self.proactor;
+        let options = options.map(|it| settings::room_for(it, self.bounds.connections_max));
+        let proactor = options.map(|options| Proactor::new(sources, options));
+        let proactor = proactor.transpose()?;
         let mut cx = sources.context();
         let mut host = Host::new(service, self.config, self.bounds, reserve);
+        host.pattern = proactor.and_then(|proactor| proactor.pattern(&mut cx).ok());
         host.observer = self.observer;
         host.recorder = NonZeroUsize::new(self.recorder).map(Recorder::new);
         let host = cx.share(host);
         let handle = ServerHandle::new(host);
-        let listener = match cx.insert(listener::listener(self.listener, host)) {
+        let listener = match cx.insert(listener::listener(self.listener, host, proactor)) {
             Ok(listener) => listener,
             Err(error) => {
                 drop(cx.unshare(host));
