@@ -88,7 +88,7 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
             self.ready = self.ready.union(readiness);
         }
         let mut written = 0;
-        let step = self.handle_other(event, cx.is_draining(), &mut turn, &mut written);
+        let step = self.handle_event(event, cx.is_draining(), &mut turn, &mut written);
         let next = self.drive_refusing(step, &mut written, &mut turn, &mut unit, cx);
         if let Some(recorder) = recorder {
             self.record(recorder, event, &turn, written, cx);
