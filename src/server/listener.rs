@@ -79,10 +79,10 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
             }
             connection
         });
-        let Some(connection) = connection else {
+        let (Some(connection), Some(home)) = (connection, cx.hold(local)) else {
             return;
         };
-        match cx.insert(Driver::new((stream, &peer), local, connection, counted)) {
+        match cx.insert(Driver::new((stream, &peer), home, connection, counted)) {
             Ok(token) => {
                 if let Some(noted) = noted {
                     cx.with(local, |host, _| host.observe(token, noted));
