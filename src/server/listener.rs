@@ -140,17 +140,17 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
             }
             connection
         });
-        let Some(connection) = connection else {
+        let (Some(connection), Some(home)) = (connection, cx.hold(local)) else {
             return;
         };
         let seated = match transport {
             By::Readiness(stream) => {
-                let driver = Driver::new((stream, &peer), local, connection, counted);
+                let driver = Driver::new((stream, &peer), home, connection, counted);
                 insert(driver, cx, OnLoop::give_up)
             }
             By::Completions(stream) => {
                 let driver =
-                    OnProactor::by_completions((stream, &peer), local, connection, counted);
+                    OnProactor::by_completions((stream, &peer), home, connection, counted);
                 insert(driver, cx, OnProactor::give_up)
             }
         };
