@@ -26,7 +26,9 @@ mod worker_pool;
 
 pub use fellows::Fellows;
 pub use half_sync_half_async::{HalfSyncHalfAsync, Whole, WorkerOptions};
-pub use leader_followers::{Handler, LeaderFollowers, TeamContext, TeamMetrics, TeamOptions};
+pub use leader_followers::{
+    Handler, LeaderFollowers, TeamContext, TeamMetrics, TeamOptions, TeamServer,
+};
 pub use loop_per_core::{Core, LoopPerCore, Pinning};
 pub use metrics::{WorkerMeter, WorkerMetrics};
 pub use request_queue::{Bounds, Permit, Popped, QueueError, RequestQueue};

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::afar::Afar;
+use super::desk::Tally;
 use super::driver::Counted;
 use super::ladder::{Ladder, Rung};
 use super::metrics::{DrainCount, ServerMetrics};
 use super::observer::{Moment, Noted, Observer};
 use super::overload::{ALL, Change, Overload, share};
 use super::present::Present;
-use super::recorder::Recorder;
+use super::recording::Recording;
 use super::reload::Live;
 use super::sweep::Sweep;
 use super::timeline::Timeline;
@@ -39,12 +41,14 @@ pub(super) struct Host<S, V> {
     /// Who wants to know of each exchange.
     pub(super) observer: Option<Box<Observer>>,
     /// What connections have been through, if that is wanted.
-    pub(super) recorder: Option<Recorder>,
+    pub(super) recorder: Option<Recording>,
     pub(super) overload: Overload,
     /// Makes room, while the server is on a rung.
     pub(super) sweep: Option<Token>,
     /// Descriptors for clients that come when the process has no other.
     pub(super) reserve: Reserve,
+    /// Who runs the connections, if others do.
+    pub(super) afar: Option<Afar>,
     bounds: Bounds,
     /// In bytes: with as much in use, the first rung is entered.
     memory_alarm: usize,
@@ -105,6 +109,7 @@ impl<S, V> Host<S, V> {
             overload: Overload::new(bounds.ladder),
             sweep: None,
             reserve,
+            afar: None,
             memory_alarm: alarm(&bounds.ladder, bounds.memory_max),
             connections_alarm: alarm(&bounds.ladder, bounds.connections_max),
             bounds,
@@ -168,7 +173,7 @@ impl<S, V> Host<S, V> {
             idle,
             cut,
         } = self.metrics.drain();
-        let requests = self.metrics.requests;
+        let requests = self.metrics.requests + self.counted_afar().requests;
         match cut {
             0 => {
                 tracing::info!(target: "trine::http", finished, idle, requests, "drained: nothing was cut");
@@ -187,15 +192,36 @@ impl<S, V> Host<S, V> {
             return None;
         };
         self.metrics.reloads += 1;
-        let config = within_bounds(live.config.clone());
-        self.deadlines_before = Some(self.config.deadlines);
-        self.config = config;
-        self.bounds.connections_max = live.connections_max;
-        self.connections_alarm = alarm(&self.bounds.ladder, live.connections_max);
+        self.adopt(&live.config);
+        let most = self.afar.as_ref().map_or(usize::MAX, Afar::places_max);
+        self.bounds.connections_max = live.connections_max.min(most);
+        self.connections_alarm = alarm(&self.bounds.ladder, self.bounds.connections_max);
+        if let Some(afar) = &self.afar {
+            afar.desk().publish(&self.config);
+        }
         match self.is_full() {
             true => None,
             false => self.gate.take_waiting(),
         }
+    }
+
+    /// Goes by `config` from now on.
+    pub(super) fn adopt(&mut self, config: &Config) {
+        self.deadlines_before = Some(self.config.deadlines);
+        self.config = within_bounds(config.clone());
+    }
+
+    /// What is counted by those who run the connections, if others do.
+    fn counted_afar(&self) -> Tally {
+        let afar = self.afar.as_ref();
+        afar.map_or_else(Tally::default, |afar| afar.desk().counted())
+    }
+
+    /// The flight recorders of all connections, if there are any.
+    fn recorders(&self) -> impl Iterator<Item = &Recording> {
+        let afar = self.afar.as_ref();
+        let afar = afar.and_then(|afar| afar.desk().recorder());
+        self.recorder.iter().chain(afar)
     }
 
     /// The deadlines in force, and those before.
@@ -256,16 +282,20 @@ impl<S, V> Host<S, V> {
     /// The counters, as they are now.
     fn metrics<T: 'static>(&self, cx: &Context<'_, T>) -> ServerMetrics {
         let (bounds, overload) = (&self.bounds, &self.overload);
+        let afar = self.counted_afar();
         ServerMetrics {
             connections: self.gate.live() + self.waiting,
             connections_max: bounds.connections_max,
             memory: self.pools.memory(),
-            memory_spare: self.pools.spare_memory(),
+            memory_spare: self.pools.spare_memory() + self.pools.spare_elsewhere(),
             memory_max: bounds.memory_max,
             descriptors_kept: self.reserve.kept(),
             rung: overload.rung(),
             rung_entries: Rung::ALL.map(|rung| overload.entries(rung)),
             rung_times: Rung::ALL.map(|rung| overload.spent(rung, cx.now()).into()),
+            requests: self.metrics.requests + afar.requests,
+            panics: self.metrics.panics + afar.panics,
+            shares_spent: self.metrics.shares_spent + afar.shares_spent,
             ..self.metrics.clone()
         }
     }
@@ -284,12 +314,24 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
     pub(super) fn judge_in(&mut self, host: Local<Host<S, V>>, cx: &mut Context<'_, S>) {
         if cx.is_draining() {
             // Who is idle closes anyway, and what is under way is to be finished.
-            return self.overload.handle_drain(cx.now());
+            return self.handle_drain(cx);
         }
         self.judge(cx);
         if self.overload.rung() != Rung::Normal && self.sweep.is_none() {
             // When the table of sources is full there is another try with the next event.
             self.sweep = cx.insert(Sweep::new(host)).ok();
+        }
+    }
+
+    /// A server that drains is short of nothing.
+    pub(super) fn handle_drain(&mut self, cx: &Context<'_, S>) {
+        self.overload.handle_drain(cx.now());
+        self.publish_rung();
+    }
+
+    fn publish_rung(&self) {
+        if let Some(afar) = &self.afar {
+            afar.desk().publish_rung(self.overload.rung());
         }
     }
 
@@ -301,6 +343,7 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
         let Some(Change { from, to }) = change else {
             return;
         };
+        self.publish_rung();
         let bytes = self.pools.memory();
         let connections = self.served();
         match to > from {
@@ -392,7 +435,8 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
     /// server's own service. O(connections).
     pub fn explain(&self, cx: &mut Context<'_, S>, connection: u64) -> Option<Timeline> {
         let explained = cx.with(self.host, |host, _| {
-            host.recorder.as_ref()?.explain(connection)
+            let mut recorders = host.recorders();
+            recorders.find_map(|it| it.with(|recorder| recorder.explain(connection)))
         });
         explained.flatten()
     }
@@ -401,9 +445,14 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
     /// none where [`explain`](ServerHandle::explain) gives none.
     pub fn timelines(&self, cx: &mut Context<'_, S>) -> Vec<Timeline> {
         let all = cx.with(self.host, |host, _| {
-            host.recorder.as_ref().map(|recorder| recorder.timelines())
+            let recorders = host.recorders();
+            let mut all: Vec<_> = recorders
+                .flat_map(|it| it.with(|recorder| recorder.timelines()))
+                .collect();
+            all.sort_by_key(|life| life.connection);
+            all
         });
-        all.flatten().unwrap_or_default()
+        all.unwrap_or_default()
     }
 }
 

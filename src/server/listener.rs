@@ -1,5 +1,6 @@
 //! Makes a source of each accepted connection, or has it wait for a place.
 
+use super::afar::Arrival;
 use super::driver::{Counted, Driver};
 use super::host::Host;
 use super::ladder::Rung;
@@ -32,7 +33,8 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
     fn begin_record(&self, token: Token, peer: Peer, cx: &mut Context<'_, S>) {
         cx.with(self.host, |host, cx| {
             if let Some(recorder) = &mut host.recorder {
-                recorder.open(token, cx.nanos(), host.metrics.accepted, peer);
+                let (nanos, number) = (cx.nanos(), host.metrics.accepted);
+                recorder.add(|recorder| recorder.open(token, nanos, number, peer));
             }
         });
     }
@@ -82,6 +84,9 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         let Some(connection) = connection else {
             return;
         };
+        if counted == Counted::Served && self.is_afar(cx) {
+            return self.seat_afar((stream, peer), connection, noted, cx);
+        }
         match cx.insert(Driver::new((stream, &peer), local, connection, counted)) {
             Ok(token) => {
                 if let Some(noted) = noted {
@@ -94,6 +99,38 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
                 refused.source.give_up(cx);
             }
         }
+    }
+
+    /// Whether others run the connections.
+    fn is_afar(&self, cx: &mut Context<'_, S>) -> bool {
+        cx.with(self.host, |host, _| host.afar.is_some()) == Some(true)
+    }
+
+    /// Gives a connection that is counted in to those who run it.
+    fn seat_afar(
+        &mut self,
+        (stream, peer): (Stream, Peer),
+        connection: Connection,
+        noted: Option<Noted>,
+        cx: &mut Context<'_, S>,
+    ) {
+        cx.with(self.host, |host, cx| {
+            let arrival = Arrival {
+                stream,
+                peer,
+                connection,
+                noted,
+                number: host.metrics.accepted,
+                nanos: cx.nanos(),
+            };
+            let seated = host.afar.as_ref().map(|afar| afar.seat(arrival));
+            if let Some(Err(error)) = seated {
+                tracing::warn!(target: "trine::http", %error, "connection dropped");
+                host.metrics.count_close(CloseReason::Overloaded);
+                // The listener runs, so it does not wait to be resumed.
+                let _ = host.leave(Counted::Served);
+            }
+        });
     }
 
     /// Sees to whoever waits for a place. Whether nobody does any more.

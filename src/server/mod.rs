@@ -60,6 +60,10 @@
 //! when none is free.
 
 mod access_line;
+mod afar;
+mod attendance;
+mod bench;
+mod desk;
 mod driver;
 mod exposition;
 mod host;
@@ -71,6 +75,7 @@ mod observer;
 mod overload;
 mod present;
 mod recorder;
+mod recording;
 mod reload;
 mod served;
 mod settings;
@@ -86,21 +91,27 @@ use std::time::Duration;
 
 use crate::connection::Config;
 use crate::hand_over::HandOver;
-use crate::reactor::{Context, EventLoop, Reserve, Result, Signal, Sources, StreamListener};
+use crate::reactor::{EventLoop, Reserve, Result, Signal, Sources, StreamListener};
 use crate::service::{Service, respond};
-#[cfg(feature = "systemd")]
-use crate::systemd::Notify;
 use crate::{Request, Response};
 
+use attendance::Attendance;
 use host::{Bounds, Host};
 use observer::Observer;
 use recorder::Recorder;
+use recording::Recording;
 
 pub use access_line::{Combined, Escaped};
+pub use afar::Books;
+pub(crate) use afar::{Arrival, Elsewhere};
+pub(crate) use bench::Bench;
+pub(crate) use desk::Desk;
+pub(crate) use driver::OnThreads;
 pub use exposition::{Exposition, Family};
 pub use host::ServerHandle;
 pub use ladder::{Ladder, Rung};
 pub use metrics::{DrainCount, ServerMetrics};
+pub(crate) use present::Present;
 pub use reload::{Live, NoReload, OnReload, Reload};
 pub use served::{Ended, Served};
 pub use timeline::{Happened, Record, Timeline};
@@ -265,7 +276,9 @@ impl<R> Server<R> {
         let mut cx = sources.context();
         let mut host = Host::new(service, self.config, self.bounds, reserve);
         host.observer = self.observer;
-        host.recorder = NonZeroUsize::new(self.recorder).map(Recorder::new);
+        host.recorder = NonZeroUsize::new(self.recorder)
+            .map(Recorder::new)
+            .map(Recording::Own);
         let host = cx.share(host);
         let handle = ServerHandle::new(host);
         let listener = match cx.insert(listener::listener(self.listener, host)) {
@@ -275,34 +288,14 @@ impl<R> Server<R> {
                 return Err(error.into());
             }
         };
-        let reload = self.reload.into_call();
-        let attend = |cx: &mut Context<'_, S>| {
+        let attendance = Attendance {
+            reload: self.reload,
+            hand_over: self.hand_over,
             #[cfg(feature = "systemd")]
-            if self.notifies {
-                notify(reload.is_some(), cx)?; // before those who reload
-            }
-            reload::attach(reload, handle, cx)?;
-            let hand_over = self.hand_over.map(|it| it.attach(cx, self.drain));
-            hand_over.unwrap_or(Ok(()))
+            notifies: self.notifies,
+            drain: self.drain,
         };
-        match attend(&mut cx) {
-            Ok(()) => Ok(handle),
-            Err(error) => {
-                cx.remove(listener); // nobody would have the handle to what is served
-                Err(error)
-            }
-        }
-    }
-}
-
-/// Tells systemd how the server is, if it wants to hear it.
-#[cfg(feature = "systemd")]
-fn notify<S: 'static>(reloads: bool, cx: &mut Context<'_, S>) -> Result<()> {
-    let Some(notify) = Notify::from_environment()? else {
-        return Ok(());
-    };
-    match reloads {
-        true => notify.reloading_on(Signal::HUP).attach(cx),
-        false => notify.attach(cx),
+        attendance.attach(handle, listener, &mut cx)?;
+        Ok(handle)
     }
 }

@@ -50,6 +50,16 @@ impl Observer {
         }
     }
 
+    /// What the user gave.
+    pub fn into_call(self) -> impl FnMut(&Served<'_>) + Send + 'static {
+        self.call
+    }
+
+    /// What the connection has noted, which goes on elsewhere.
+    pub fn take(&mut self, connection: Token) -> Option<Noted> {
+        self.noted.remove(&connection)
+    }
+
     pub fn insert(&mut self, connection: Token, noted: Noted) {
         self.noted.insert(connection, noted);
     }

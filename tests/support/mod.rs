@@ -9,17 +9,18 @@
 pub mod client;
 pub mod own_process;
 pub mod program;
+pub mod team;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use trine::connection::CloseReason;
 use trine::http::Request;
 use trine::reactor::{Context, InboxSender, Mail, Metrics};
-use trine::server::ServerMetrics;
+use trine::server::{ServerHandle, ServerMetrics};
 use trine::service::{Answered, Deferred, Reply, Service};
 use trine::time::Span;
 use trine::{EventLoop, Response, Server, Sources};
@@ -54,6 +55,7 @@ pub struct Running {
     address: Option<SocketAddr>,
     commands: InboxSender<Command>,
     thread: Option<JoinHandle<trine::Result<()>>>,
+    last: Receiver<ServerMetrics>,
 }
 
 /// Runs a server at 127.0.0.1 with the settings of `configure`.
@@ -66,11 +68,24 @@ pub fn start(
 
 /// Runs `server`.
 pub fn run(server: Server, service: impl Service<()> + Send) -> Running {
+    run_with(server, |server, event_loop| {
+        server.attach(event_loop, service)
+    })
+}
+
+/// Runs `server` as `attach` puts it on a loop.
+pub fn run_with<V: Service<()>>(
+    server: Server,
+    attach: impl FnOnce(Server, &mut EventLoop<()>) -> trine::Result<ServerHandle<(), V>>
+    + Send
+    + 'static,
+) -> Running {
     let address = server.local_address();
     let (give, take) = channel();
+    let (leave, last) = channel();
     let thread = thread::spawn(move || {
         let mut event_loop = EventLoop::new()?;
-        let handle = server.attach(&mut event_loop, service)?;
+        let handle = attach(server, &mut event_loop)?;
         let commands = event_loop.inbox(16, move |(), mail, cx| match mail {
             Mail::Message(Command::Count(reply)) => {
                 let _ = reply.send(count(handle.metrics(cx).unwrap(), cx));
@@ -79,12 +94,15 @@ pub fn run(server: Server, service: impl Service<()> + Send) -> Running {
             Mail::Message(Command::Stop) | Mail::Closed => cx.stop(),
         })?;
         give.send(commands).unwrap();
-        event_loop.run(&mut ())
+        let ended = event_loop.run(&mut ());
+        let _ = leave.send(handle.metrics(&mut event_loop.context()).unwrap());
+        ended
     });
     Running {
         address,
         commands: take.recv_timeout(PATIENCE).unwrap(),
         thread: Some(thread),
+        last,
     }
 }
 
@@ -130,6 +148,12 @@ impl Running {
 
     pub fn drain(&self, grace: Duration) {
         self.commands.try_send(Command::Drain(grace)).unwrap();
+    }
+
+    /// Waits for the loop's own end, after a drain; what the server had counted then.
+    pub fn ended_with(self) -> (trine::Result<()>, ServerMetrics) {
+        let last = self.last.recv_timeout(PATIENCE);
+        (self.ended(), last.expect("the end of the loop"))
     }
 
     /// Waits for the loop's own end, after a drain.

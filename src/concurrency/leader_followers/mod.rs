@@ -23,6 +23,7 @@
 mod baton;
 mod handles;
 mod seat;
+mod server;
 mod team;
 #[cfg(all(test, trine_loom))]
 mod tests;
@@ -37,19 +38,21 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::reactor::{
-    Context, Demultiplexer, Error, ErrorKind, Event, EventSource, Next, Registry, Remote, Removed,
-    Result, Sources, Waker,
+    AsAny, Context, Demultiplexer, Error, ErrorKind, Event, EventSource, Next, Registry, Remote,
+    Removed, Result, Sources, Waker,
 };
 use crate::slab::Token;
 use crate::thread::start_thread;
-use crate::time::Tick;
+use crate::time::{Span, Tick};
 use crate::unwind::discard;
 use handles::Handles;
 use team::Team;
 
+pub use server::TeamServer;
+
 /// A connection, or anything else with a descriptor, that any thread of a team may serve. `T` is what
 /// each thread has of its own, lent for each call.
-pub trait Handler<T>: Send + 'static {
+pub trait Handler<T>: AsAny + Send {
     /// What is watched, for reading and writing, edge-triggered, for as long as the handler lives.
     fn descriptor(&self) -> BorrowedFd<'_>;
 
@@ -59,8 +62,8 @@ pub trait Handler<T>: Send + 'static {
     fn handle(&mut self, event: Event, local: &mut T, cx: &TeamContext<'_>) -> Next;
 
     /// The last call: it is out of its seat for good, and its descriptor is not watched any more.
-    fn removed(self: Box<Self>, why: Removed, local: &mut T) {
-        let _ = (why, local);
+    fn removed(self: Box<Self>, why: Removed, local: &mut T, cx: &TeamContext<'_>) {
+        let _ = (why, local, cx);
     }
 }
 
@@ -69,6 +72,8 @@ pub trait Handler<T>: Send + 'static {
 pub struct TeamContext<'a> {
     token: Token,
     now: Tick,
+    /// As `now`.
+    nanos: u64,
     unix_seconds: u64,
     is_draining: bool,
     remote: &'a Arc<Remote>,
@@ -158,6 +163,19 @@ impl<T: 'static> LeaderFollowers<T> {
         options: TeamOptions,
         make: impl Fn(usize) -> T + Send + Sync + 'static,
     ) -> Result<LeaderFollowers<T>> {
+        let (team, members) = LeaderFollowers::start(options, make)?;
+        let mut cx = sources.context();
+        let token = cx.insert(members)?;
+        team.team.tell_at_the_end(cx.waker(token));
+        Ok(team)
+    }
+
+    /// Starts the threads. The members are to become a source, and a waker of it the one that is
+    /// [woken](Team::tell_at_the_end) at the end.
+    fn start(
+        options: TeamOptions,
+        make: impl Fn(usize) -> T + Send + Sync + 'static,
+    ) -> Result<(LeaderFollowers<T>, Members<T>)> {
         let fail = |error| Error::io("make", "a team of threads", error);
         let demultiplexer = Demultiplexer::new().map_err(fail)?;
         let registrar = demultiplexer.registrar().map_err(fail)?;
@@ -170,6 +188,7 @@ impl<T: 'static> LeaderFollowers<T> {
             team: Arc::clone(&team),
             threads: Vec::new(),
             ended,
+            drains_at: Tick::NEVER,
         };
         let (make, (made, makes)) = (Arc::new(make), mpsc::channel());
         for number in 0..options.threads.max(1) {
@@ -193,11 +212,7 @@ impl<T: 'static> LeaderFollowers<T> {
                 Error::new(ErrorKind::Panicked, "start", what)
             })?;
         }
-        let mut cx = sources.context();
-        let token = cx.insert(members)?;
-        let waker = cx.waker(token);
-        team.tell_at_the_end(waker);
-        Ok(LeaderFollowers { team })
+        Ok((LeaderFollowers { team }, members))
     }
 
     /// Gives `handler` to the team.
@@ -240,6 +255,8 @@ struct Members<T: 'static> {
     threads: Vec<JoinHandle<()>>,
     /// Disconnected when the last thread has ended; nothing is ever sent.
     ended: Receiver<Infallible>,
+    /// When the team is to be told that the loop drains, if it is.
+    drains_at: Tick,
 }
 
 /// How long the end waits for a handler that is in a call of its own. Nothing ends such a thread: it is left
@@ -255,13 +272,16 @@ impl<S: 'static, T: 'static> EventSource<S> for Members<T> {
         match event {
             // Listeners hear of the drain as well, and hand on whom they have: before the team is told
             // everybody is.
-            Event::Drain => return Next::Until(cx.now().after(crate::time::Span::from_millis(1))),
-            Event::Deadline => self.team.drain(cx.now(), cx.grace_left()),
+            Event::Drain => self.drains_at = cx.now().after(Span::from_millis(1)),
+            Event::Deadline => {
+                self.drains_at = Tick::NEVER;
+                self.team.drain(cx.now(), cx.grace_left());
+            }
             _ => {}
         }
         match self.team.is_over() {
             true => Next::Close,
-            false => Next::Wait,
+            false => Next::Until(self.drains_at),
         }
     }
 

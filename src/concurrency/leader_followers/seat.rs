@@ -180,6 +180,41 @@ impl<T> Seat<T> {
         Some((Token::from_bits(bits), handler))
     }
 
+    /// Shows whoever is parked there, unless it is new.
+    pub(super) fn look<R>(
+        &self,
+        index: u32,
+        look: impl FnOnce(&dyn Handler<T>) -> R,
+    ) -> Option<(Token, R)> {
+        let inside = self.lock();
+        match &inside.hold {
+            Hold::Parked(handler) if !inside.is_new => {
+                let bits = u64::from(inside.generation) << 32 | u64::from(index);
+                Some((Token::from_bits(bits), look(&**handler)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Changes the handler, if it is parked and not new, and says whether it did; and, second, whether it is
+    /// to be put into the queue for a turn.
+    pub(super) fn nudge(
+        &self,
+        token: Token,
+        change: impl FnOnce(&mut dyn Handler<T>),
+    ) -> (bool, bool) {
+        let mut inside = self.lock();
+        if inside.generation != token.generation() || inside.is_new {
+            return (false, false);
+        }
+        let Hold::Parked(handler) = &mut inside.hold else {
+            return (false, false);
+        };
+        change(&mut **handler);
+        let was_queued = std::mem::replace(&mut inside.is_queued, true);
+        (true, !was_queued)
+    }
+
     /// Puts the handler back, to wait for `deadline` (`None`: what it was); or gives it out again for
     /// what came meanwhile, unless `even_so`: then it is to have its turn later, as it is when it has work
     /// left (`is_again`).

@@ -229,6 +229,25 @@ impl<T: 'static> Team<T> {
         seat.seize_any(index, event, even_if_new)
     }
 
+    /// Shows `look` whoever is parked in the seat `index`.
+    pub(super) fn look<R>(
+        &self,
+        index: u32,
+        look: impl FnOnce(&dyn Handler<T>) -> R,
+    ) -> Option<(Token, R)> {
+        self.seats.get(index as usize)?.look(index, look)
+    }
+
+    /// Changes a parked handler, which has a turn then. False when it is gone, or in somebody's hands.
+    pub(super) fn nudge(&self, token: Token, change: impl FnOnce(&mut dyn Handler<T>)) -> bool {
+        let seat = self.seats.get(token.index() as usize);
+        let (is_changed, is_to_queue) = seat.map_or((false, false), |it| it.nudge(token, change));
+        if is_to_queue {
+            self.resume(token);
+        }
+        is_changed
+    }
+
     /// Serves, until nothing has come meanwhile.
     fn run(&self, task: Task<T>, local: &mut T) {
         let Task {
@@ -242,18 +261,13 @@ impl<T: 'static> Team<T> {
         };
         let mut event = match what {
             What::Event(event) => event,
-            What::Remove(why) => return self.remove(seat, token, handler, why, local),
+            What::Remove(why) => {
+                let cx = self.present(token, at);
+                return self.remove(seat, handler, why, local, &cx);
+            }
         };
         for runs in 1.. {
-            // Read for each call: those before it, and the others of its batch, may have taken long.
-            let nanos = monotonic_nanos();
-            let cx = TeamContext {
-                token,
-                now: Tick(nanos.div_ceil(NANOS_PER_TICK)).max(at.now),
-                unix_seconds: at.unix_seconds,
-                is_draining: self.is_draining.load(Ordering::SeqCst),
-                remote: &self.remote,
-            };
+            let cx = self.present(token, at);
             self.counters.events.fetch_add(1, Ordering::Relaxed);
             let called = catch_unwind(AssertUnwindSafe(|| handler.handle(event, local, &cx)));
             let next = match called {
@@ -262,17 +276,17 @@ impl<T: 'static> Team<T> {
                     self.counters.panics.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(target: "trine::loop", ?token, "a handler panicked");
                     discard(payload);
-                    return self.remove(seat, token, handler, Removed::Panicked, local);
+                    return self.remove(seat, handler, Removed::Panicked, local, &cx);
                 }
             };
             let deadline = match next {
-                Next::Close => return self.remove(seat, token, handler, Removed::Closed, local),
+                Next::Close => return self.remove(seat, handler, Removed::Closed, local, &cx),
                 Next::Again => None,
                 Next::Wait => Some(Tick::NEVER),
                 Next::Until(at) => Some(at),
             };
             if self.is_forced() {
-                return self.remove(seat, token, handler, Removed::Forced, local);
+                return self.remove(seat, handler, Removed::Forced, local, &cx);
             }
             let even_so = next == Next::Again || runs >= RUNS_MAX;
             match seat.park(handler, deadline, even_so, next == Next::Again) {
@@ -293,20 +307,34 @@ impl<T: 'static> Team<T> {
         }
     }
 
+    /// The present, read for each call: those before it, and the others of its batch, may have taken long.
+    fn present(&self, token: Token, at: Moment) -> TeamContext<'_> {
+        let nanos = monotonic_nanos();
+        TeamContext {
+            token,
+            now: Tick(nanos.div_ceil(NANOS_PER_TICK)).max(at.now),
+            nanos,
+            unix_seconds: at.unix_seconds,
+            is_draining: self.is_draining.load(Ordering::SeqCst),
+            remote: &self.remote,
+        }
+    }
+
     fn remove(
         &self,
         seat: &Seat<T>,
-        token: Token,
         handler: Box<dyn Handler<T>>,
         why: Removed,
         local: &mut T,
+        cx: &TeamContext<'_>,
     ) {
+        let token = cx.token();
         // Before the descriptor is closed: a duplicate elsewhere would keep it registered. It may be
         // closed already, or given away, and then even asking for it may panic.
         let deregister = || self.registrar.deregister(handler.descriptor());
         let _ = catch_unwind(AssertUnwindSafe(deregister)).map_err(discard);
         seat.let_go();
-        let removed = catch_unwind(AssertUnwindSafe(|| handler.removed(why, local)));
+        let removed = catch_unwind(AssertUnwindSafe(|| handler.removed(why, local, cx)));
         if let Err(payload) = removed {
             self.counters.panics.fetch_add(1, Ordering::Relaxed);
             tracing::error!(target: "trine::loop", ?token, "a handler panicked when it was removed");
