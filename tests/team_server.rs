@@ -152,12 +152,15 @@ fn answer_from_threads(promised: &Receiver<(String, trine::Deferred)>, count: us
     });
 }
 
+/// In bytes.
+const ECHOED: usize = 2 << 20;
+
 /// Sends back what it gets, in pieces.
 struct Echo;
 
 impl Exchange for Echo {
     fn produce(&mut self, flow: &mut Flow<'_>, (): &mut ()) {
-        let _ = flow.respond(&Response::bytes(""), None);
+        let _ = flow.respond(&Response::bytes(""), Some(ECHOED as u64));
     }
 
     fn piece(&mut self, piece: &[u8], flow: &mut Flow<'_>, (): &mut ()) -> usize {
@@ -193,7 +196,7 @@ fn bodies_in_pieces_come_back_whole_from_several_connections_at_once() {
 }
 
 fn echoes(stream: TcpStream, mark: u8) {
-    let body = vec![mark; 2 << 20];
+    let body = vec![mark; ECHOED];
     let head = format!(
         "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
         body.len()

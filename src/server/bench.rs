@@ -6,11 +6,13 @@ use std::sync::Arc;
 use super::desk::Desk;
 use super::host::Host;
 use super::recording::Recording;
+use crate::http::Request;
 use crate::reactor::Reserve;
+use crate::service::{Answered, Exchange, Reply, Service};
 
 /// A service, a state, and what a connection needs beside. Of one thread, so that nothing is locked.
 pub(crate) struct Bench<S, V> {
-    pub(super) host: Host<S, V>,
+    pub(super) host: Host<S, Counting<V>>,
     pub(super) state: S,
     desk: Arc<Desk>,
     /// Which of the threads it is of.
@@ -22,6 +24,11 @@ pub(crate) struct Bench<S, V> {
 impl<S, V> Bench<S, V> {
     pub(crate) fn new(desk: &Arc<Desk>, number: usize, service: V, state: S) -> Bench<S, V> {
         let reserve = Reserve::as_far_as_possible(0);
+        let service = Counting {
+            service,
+            desk: Arc::clone(desk),
+            number,
+        };
         let mut host = desk.host(service, reserve);
         host.recorder = desk.recorder().and_then(Recording::another);
         Bench {
@@ -48,6 +55,29 @@ impl<S, V> Bench<S, V> {
     pub(super) fn publish(&mut self) {
         self.desk.count(self.number, &self.host.metrics);
         self.host.pools.tell();
+    }
+}
+
+/// A service whose requests are counted before they are answered, so that whoever has an answer finds it
+/// counted.
+pub(super) struct Counting<V> {
+    service: V,
+    desk: Arc<Desk>,
+    number: usize,
+}
+
+impl<S, V: Service<S>> Service<S> for Counting<V> {
+    #[inline]
+    fn call(&mut self, request: &Request<'_>, reply: Reply<'_>, state: &mut S) -> Answered {
+        self.desk.count_request(self.number);
+        self.service.call(request, reply, state)
+    }
+
+    #[inline]
+    fn open(&mut self, head: &Request<'_>, state: &mut S) -> Option<Box<dyn Exchange<S>>> {
+        let opened = self.service.open(head, state)?;
+        self.desk.count_request(self.number);
+        Some(opened)
     }
 }
 

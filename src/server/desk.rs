@@ -158,6 +158,16 @@ impl Desk {
         (edition != known).then(|| (lock(&self.settings).clone(), edition))
     }
 
+    /// Thread `number` gives a request to its service.
+    #[inline]
+    pub(super) fn count_request(&self, number: usize) {
+        if let Some(counters) = self.tallies.get(number) {
+            // Nobody else writes it.
+            let before = counters.requests.load(Ordering::Relaxed);
+            counters.requests.store(before + 1, Ordering::Release);
+        }
+    }
+
     /// What thread `number` has counted so far.
     pub(super) fn count(&self, number: usize, metrics: &ServerMetrics) {
         if let Some(counters) = self.tallies.get(number) {
@@ -172,7 +182,7 @@ impl Desk {
     pub(super) fn counted(&self) -> Tally {
         let tallies = self.tallies.iter();
         tallies.fold(Tally::default(), |sum, it| Tally {
-            requests: sum.requests + it.requests.load(Ordering::Relaxed),
+            requests: sum.requests + it.requests.load(Ordering::Acquire),
             panics: sum.panics + it.panics.load(Ordering::Relaxed),
             shares_spent: sum.shares_spent + it.shares_spent.load(Ordering::Relaxed),
         })

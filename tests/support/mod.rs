@@ -13,7 +13,7 @@ pub mod team;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -54,9 +54,11 @@ pub struct Counters {
 pub struct Running {
     address: Option<SocketAddr>,
     commands: InboxSender<Command>,
-    thread: Option<JoinHandle<trine::Result<()>>>,
-    last: Receiver<ServerMetrics>,
+    thread: Option<JoinHandle<trine::Result<End>>>,
 }
+
+/// How the loop ended, and what its server had counted then.
+type End = (trine::Result<()>, ServerMetrics);
 
 /// Runs a server at 127.0.0.1 with the settings of `configure`.
 pub fn start(
@@ -82,7 +84,6 @@ pub fn run_with<V: Service<()>>(
 ) -> Running {
     let address = server.local_address();
     let (give, take) = channel();
-    let (leave, last) = channel();
     let thread = thread::spawn(move || {
         let mut event_loop = EventLoop::new()?;
         let handle = attach(server, &mut event_loop)?;
@@ -95,14 +96,12 @@ pub fn run_with<V: Service<()>>(
         })?;
         give.send(commands).unwrap();
         let ended = event_loop.run(&mut ());
-        let _ = leave.send(handle.metrics(&mut event_loop.context()).unwrap());
-        ended
+        Ok((ended, handle.metrics(&mut event_loop.context()).unwrap()))
     });
     Running {
         address,
         commands: take.recv_timeout(PATIENCE).unwrap(),
         thread: Some(thread),
-        last,
     }
 }
 
@@ -151,16 +150,15 @@ impl Running {
     }
 
     /// Waits for the loop's own end, after a drain; what the server had counted then.
-    pub fn ended_with(self) -> (trine::Result<()>, ServerMetrics) {
-        let last = self.last.recv_timeout(PATIENCE);
-        (self.ended(), last.expect("the end of the loop"))
+    pub fn ended_with(mut self) -> (trine::Result<()>, ServerMetrics) {
+        let thread = self.thread.take().unwrap();
+        eventually("the end of the loop", || thread.is_finished());
+        thread.join().unwrap().unwrap()
     }
 
     /// Waits for the loop's own end, after a drain.
-    pub fn ended(mut self) -> trine::Result<()> {
-        let thread = self.thread.take().unwrap();
-        eventually("the end of the loop", || thread.is_finished());
-        thread.join().unwrap()
+    pub fn ended(self) -> trine::Result<()> {
+        self.ended_with().0
     }
 
     /// Stops the loop; its counters at the end.
@@ -179,7 +177,7 @@ impl Drop for Running {
         let _ = self.commands.try_send(Command::Stop);
         let joined = thread.join();
         if !thread::panicking() {
-            joined.unwrap().unwrap();
+            joined.unwrap().unwrap().0.unwrap();
         }
     }
 }

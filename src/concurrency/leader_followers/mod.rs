@@ -46,6 +46,7 @@ use crate::thread::start_thread;
 use crate::time::{Span, Tick};
 use crate::unwind::discard;
 use handles::Handles;
+use seat::First;
 use team::Team;
 
 pub use server::TeamServer;
@@ -60,6 +61,11 @@ pub trait Handler<T>: AsAny + Send {
     /// [`EventSource::handle`], but for signals, which the loop has. The first event is
     /// [`Event::Resumed`]. A panic ends this handler and nothing else.
     fn handle(&mut self, event: Event, local: &mut T, cx: &TeamContext<'_>) -> Next;
+
+    /// Whether cutting it now loses nothing; as [`EventSource::is_settled`].
+    fn is_settled(&self) -> bool {
+        false
+    }
 
     /// The last call: it is out of its seat for good, and its descriptor is not watched any more.
     fn removed(self: Box<Self>, why: Removed, local: &mut T, cx: &TeamContext<'_>) {
@@ -225,7 +231,7 @@ impl<T: 'static> LeaderFollowers<T> {
         &self,
         handler: H,
     ) -> std::result::Result<Token, (Box<dyn Handler<T>>, io::Error)> {
-        self.team.insert(Box::new(handler))
+        self.team.insert(Box::new(handler), First::Resumed)
     }
 
     /// Its counters.
@@ -275,7 +281,9 @@ impl<S: 'static, T: 'static> EventSource<S> for Members<T> {
             Event::Drain => self.drains_at = cx.now().after(Span::from_millis(1)),
             Event::Deadline => {
                 self.drains_at = Tick::NEVER;
-                self.team.drain(cx.now(), cx.grace_left());
+                // The loop cuts the drain, and so the team, when the time is over. The team by itself only
+                // if the loop does not come to it.
+                self.team.drain(cx.now(), cx.grace_left() + PATIENCE);
             }
             _ => {}
         }
@@ -287,6 +295,11 @@ impl<S: 'static, T: 'static> EventSource<S> for Members<T> {
 
     fn name(&self) -> &'static str {
         "leader/followers"
+    }
+
+    /// Those that are in somebody's hands are not.
+    fn is_settled(&self) -> bool {
+        self.team.is_settled()
     }
 }
 

@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+use super::seat::First;
 use super::{Handler, LeaderFollowers, Members, TeamContext, TeamOptions};
 use crate::connection::Deadlines;
 use crate::reactor::{
@@ -67,6 +68,10 @@ impl<S: 'static, V: Service<S>> Handler<Bench<S, V>> for OnThreads<S> {
         self.visit(event, bench, &mut { cx })
     }
 
+    fn is_settled(&self) -> bool {
+        OnThreads::is_settled(self)
+    }
+
     fn removed(self: Box<Self>, why: Removed, bench: &mut Bench<S, V>, cx: &TeamContext<'_>) {
         self.go(why, bench, &mut { cx });
     }
@@ -104,7 +109,8 @@ impl<S: 'static, V: Service<S>> Elsewhere for LeaderFollowers<Bench<S, V>> {
     }
 
     fn seat(&self, arrival: Arrival, desk: &Arc<Desk>) -> io::Result<()> {
-        let seated = self.insert(OnThreads::<S>::afar(arrival, desk));
+        let connection = Box::new(OnThreads::<S>::afar(arrival, desk));
+        let seated = self.team.insert(connection, First::Anything);
         seated.map(drop).map_err(|(_, error)| error)
     }
 
@@ -156,6 +162,10 @@ impl<C: 'static, T: 'static> EventSource<C> for Quarters<C, T> {
         let Quarters { members, books } = *self;
         drop(members);
         books.settle(cx);
+    }
+
+    fn is_settled(&self) -> bool {
+        EventSource::<C>::is_settled(&self.members)
     }
 
     fn name(&self) -> &'static str {

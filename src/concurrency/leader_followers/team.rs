@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::baton::Baton;
 use super::handles::{Handles, NANOS_PER_TICK};
-use super::seat::{Due, Parked, Seat};
+use super::seat::{Due, First, Parked, Seat};
 use super::{Handler, TeamContext, TeamMetrics};
 use crate::reactor::{Event, Next, Registrar, Remote, Removed, Waker, Watch, monotonic_nanos};
 use crate::slab::Token;
@@ -154,45 +154,49 @@ impl<T: 'static> Team<T> {
         }
     }
 
-    /// Inserts a handler, whose first event is [`Event::Resumed`].
+    /// Inserts a handler, which is told `first` before all else.
     pub(super) fn insert(
         &self,
         handler: Box<dyn Handler<T>>,
+        first: First,
     ) -> Result<Token, (Box<dyn Handler<T>>, io::Error)> {
         let full = || io::Error::new(io::ErrorKind::QuotaExceeded, "every seat is taken");
         let Some(index) = lock(&self.free).pop() else {
             return Err((handler, full()));
         };
-        let fd = handler.descriptor();
-        // Registered before it can be served: what epoll says of it meanwhile is stale, and the first
-        // event has it look for itself.
         let Some(seat) = self.seats.get(index as usize) else {
             return Err((handler, full()));
         };
-        let bits =
-            |generation: u32| Token::from_bits(u64::from(generation) << 32 | u64::from(index));
-        let token = bits(seat.next_generation());
-        if let Err(error) = self.registrar.register(fd, token, Watch::Both) {
+        // It is in the hands of this thread until it is registered, so that no edge is lost: what epoll
+        // says meanwhile is noted in the seat.
+        let Some(generation) = seat.occupy(first) else {
+            return Err((handler, full())); // the seat is retired
+        };
+        let token = Token::from_bits(u64::from(generation) << 32 | u64::from(index));
+        if let Err(error) = self.enter(&*handler, token) {
+            seat.let_go();
             lock(&self.free).push(index);
             return Err((handler, error));
         }
+        let is_to_queue = match seat.park(handler, None, true, first == First::Resumed) {
+            Parked::In { is_to_queue, .. } => is_to_queue,
+            Parked::Missed(..) => false, // not when it is parked even so
+        };
+        if is_to_queue {
+            self.resume(token);
+        }
+        Ok(token)
+    }
+
+    /// Has the handler watched and counted.
+    fn enter(&self, handler: &dyn Handler<T>, token: Token) -> io::Result<()> {
+        self.registrar
+            .register(handler.descriptor(), token, Watch::Both)?;
         if !self.count_in() {
             let _ = self.registrar.deregister(handler.descriptor()); // it is not served
-            lock(&self.free).push(index);
-            return Err((handler, io::Error::other("the team has ended")));
+            return Err(io::Error::other("the team has ended"));
         }
-        match seat.sit(handler) {
-            Ok(generation) => {
-                debug_assert_eq!(bits(generation), token);
-                self.resume(token);
-                Ok(token)
-            }
-            Err(handler) => {
-                self.live.fetch_sub(1, Ordering::SeqCst);
-                let _ = self.registrar.deregister(handler.descriptor()); // it is not served
-                Err((handler, full())) // the seat is retired
-            }
-        }
+        Ok(())
     }
 
     /// One more handler, unless the team has ended.
@@ -236,6 +240,11 @@ impl<T: 'static> Team<T> {
         look: impl FnOnce(&dyn Handler<T>) -> R,
     ) -> Option<(Token, R)> {
         self.seats.get(index as usize)?.look(index, look)
+    }
+
+    /// Whether nothing is lost when all are cut.
+    pub(super) fn is_settled(&self) -> bool {
+        self.seats.iter().all(Seat::is_settled)
     }
 
     /// Changes a parked handler, which has a turn then. False when it is gone, or in somebody's hands.

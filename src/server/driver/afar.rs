@@ -64,6 +64,11 @@ impl<S: 'static> OnThreads<S> {
         driver
     }
 
+    /// One that only lingers has said its last word.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.connection.is_settled()
+    }
+
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
