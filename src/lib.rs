@@ -154,13 +154,13 @@ pub mod privileges;
 
 pub mod service;
 
-pub mod server;
-
 pub mod concurrency;
 
 pub mod storage;
 
 pub mod resp;
+
+pub mod server;
 
 #[cfg(feature = "testing")]
 pub mod testing;

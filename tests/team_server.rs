@@ -436,8 +436,7 @@ fn factories_that_panic_are_an_error_and_nobody_is_served() {
     let address = server.local_address().unwrap();
     let mut event_loop = trine::EventLoop::<()>::new().unwrap();
     let options = trine::concurrency::TeamOptions::default();
-    let failed = trine::concurrency::TeamServer::attach(
-        server,
+    let failed = server.attach_team(
         &mut event_loop,
         options,
         || -> fn(&Request<'_>, Reply<'_>, &mut ()) -> Answered { panic!("asked to") },

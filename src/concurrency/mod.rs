@@ -26,9 +26,7 @@ mod worker_pool;
 
 pub use fellows::Fellows;
 pub use half_sync_half_async::{HalfSyncHalfAsync, Whole, WorkerOptions};
-pub use leader_followers::{
-    Handler, LeaderFollowers, TeamContext, TeamMetrics, TeamOptions, TeamServer,
-};
+pub use leader_followers::{Handler, LeaderFollowers, TeamContext, TeamMetrics, TeamOptions};
 pub use loop_per_core::{Core, LoopPerCore, Pinning};
 pub use metrics::{WorkerMeter, WorkerMetrics};
 pub use request_queue::{Bounds, Permit, Popped, QueueError, RequestQueue};
@@ -36,6 +34,7 @@ pub use worker_pool::WorkerPool;
 
 #[cfg(feature = "testing")]
 pub(crate) use crew::Crew;
+pub(crate) use leader_followers::Members;
 pub(crate) use steps::{Started, Step, Steps, Threads};
 
 #[cfg(all(test, trine_loom))]

@@ -1,9 +1,9 @@
 //! Drives one connection: moves bytes between its socket and its state machine, and requests
 //! between the machine and the service. Makes no decision of its own.
 
-mod afar;
 mod facts;
 mod on_loop;
+mod on_team;
 mod pressed;
 mod record;
 
@@ -20,11 +20,11 @@ use crate::http::Request;
 use crate::reactor::{Event, Next, Peer, Readiness, ShortRead};
 use crate::service::Service;
 
-pub(crate) use afar::OnThreads;
 pub(super) use on_loop::OnLoop;
+pub(super) use on_team::OnTeam;
 
 /// One connection of a server: over the transport `T`, at home with a host that it finds by `H`.
-pub(crate) struct Driver<S, H, T> {
+pub(super) struct Driver<S, H, T> {
     connection: Connection,
     stream: T,
     home: H,

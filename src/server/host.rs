@@ -3,17 +3,17 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::afar::Afar;
-use super::desk::Tally;
 use super::driver::Counted;
 use super::ladder::{Ladder, Rung};
-use super::metrics::{DrainCount, ServerMetrics};
+use super::metrics::ServerMetrics;
+use super::models::Part;
 use super::observer::{Moment, Noted, Observer};
 use super::overload::{ALL, Change, Overload, share};
 use super::present::Present;
 use super::recording::Recording;
 use super::reload::Live;
 use super::sweep::Sweep;
+use super::team::{Afar, Tally};
 use super::timeline::Timeline;
 use crate::connection::{CloseReason, Config, Deadlines, Pools};
 use crate::http::DateCache;
@@ -47,6 +47,8 @@ pub(super) struct Host<S, V> {
     pub(super) sweep: Option<Token>,
     /// Descriptors for clients that come when the process has no other.
     pub(super) reserve: Reserve,
+    /// Which of several loops it is on, if there are several.
+    pub(super) part: Option<Part>,
     /// Who runs the connections, if others do.
     pub(super) afar: Option<Afar>,
     bounds: Bounds,
@@ -109,6 +111,7 @@ impl<S, V> Host<S, V> {
             overload: Overload::new(bounds.ladder),
             sweep: None,
             reserve,
+            part: None,
             afar: None,
             memory_alarm: alarm(&bounds.ladder, bounds.memory_max),
             connections_alarm: alarm(&bounds.ladder, bounds.connections_max),
@@ -142,11 +145,22 @@ impl<S, V> Host<S, V> {
         }
     }
 
+    /// One more connection is there.
+    pub(super) fn enter(&mut self) {
+        self.gate.enter();
+        if let Some(part) = &self.part {
+            part.enter();
+        }
+    }
+
     /// A connection is gone, and so is its descriptor. The listener to resume, if one waits for room.
     pub(super) fn leave(&mut self, counted: Counted) -> Option<Token> {
         self.refused -= usize::from(counted == Counted::Refused);
         self.reserve.refill();
         let waiting = self.gate.leave();
+        if let Some(part) = &self.part {
+            part.leave();
+        }
         self.report_drain();
         waiting
     }
@@ -154,7 +168,10 @@ impl<S, V> Host<S, V> {
     pub(super) fn live(&self) -> Live {
         Live {
             config: self.config.clone(),
-            connections_max: self.bounds.connections_max,
+            connections_max: match &self.part {
+                Some(part) => part.connections_max_of_all(),
+                None => self.bounds.connections_max,
+            },
         }
     }
 
@@ -162,24 +179,9 @@ impl<S, V> Host<S, V> {
     #[inline]
     pub(super) fn report_drain(&self) {
         if !self.is_listening && self.gate.live() == 0 {
-            self.report_end();
-        }
-    }
-
-    #[cold]
-    fn report_end(&self) {
-        let DrainCount {
-            finished,
-            idle,
-            cut,
-        } = self.metrics.drain();
-        let requests = self.metrics.requests + self.counted_afar().requests;
-        match cut {
-            0 => {
-                tracing::info!(target: "trine::http", finished, idle, requests, "drained: nothing was cut");
-            }
-            _ => {
-                tracing::warn!(target: "trine::http", cut, finished, idle, requests, "drained by force");
+            match &self.part {
+                None => self.counted().report_drain(),
+                Some(part) => part.drained(), // what all of them count is said at the end
             }
         }
     }
@@ -192,36 +194,55 @@ impl<S, V> Host<S, V> {
             return None;
         };
         self.metrics.reloads += 1;
-        self.adopt(&live.config);
-        let most = self.afar.as_ref().map_or(usize::MAX, Afar::places_max);
-        self.bounds.connections_max = live.connections_max.min(most);
-        self.connections_alarm = alarm(&self.bounds.ladder, self.bounds.connections_max);
-        if let Some(afar) = &self.afar {
-            afar.desk().publish(&self.config);
+        if let Some(part) = &self.part {
+            part.tell_others(live);
         }
+        self.adopt(live)
+    }
+
+    /// Goes by new settings from now on. The listener to resume, if one waits for room.
+    pub(super) fn adopt(&mut self, live: &Live) -> Option<Token> {
+        let connections_max = match (&self.part, &self.afar) {
+            (Some(part), _) => part.take_connections_max(live.connections_max),
+            (None, Some(afar)) => afar.take(live),
+            (None, None) => live.connections_max,
+        };
+        self.adopt_config(&live.config);
+        self.bounds.connections_max = connections_max;
+        self.connections_alarm = alarm(&self.bounds.ladder, connections_max);
         match self.is_full() {
             true => None,
             false => self.gate.take_waiting(),
         }
     }
 
-    /// Goes by `config` from now on.
-    pub(super) fn adopt(&mut self, config: &Config) {
+    /// The same without the limit on the connections.
+    pub(super) fn adopt_config(&mut self, config: &Config) {
         self.deadlines_before = Some(self.config.deadlines);
         self.config = within_bounds(config.clone());
     }
 
-    /// What is counted by those who run the connections, if others do.
-    fn counted_afar(&self) -> Tally {
+    /// The counters, with those of whoever else runs the connections.
+    fn counted(&self) -> ServerMetrics {
         let afar = self.afar.as_ref();
-        afar.map_or_else(Tally::default, |afar| afar.desk().counted())
+        let afar = afar.map_or_else(Tally::default, Afar::counted);
+        ServerMetrics {
+            requests: self.metrics.requests + afar.requests,
+            panics: self.metrics.panics + afar.panics,
+            shares_spent: self.metrics.shares_spent + afar.shares_spent,
+            ..self.metrics.clone()
+        }
     }
 
     /// The flight recorders of all connections, if there are any.
     fn recorders(&self) -> impl Iterator<Item = &Recording> {
-        let afar = self.afar.as_ref();
-        let afar = afar.and_then(|afar| afar.desk().recorder());
+        let afar = self.afar.as_ref().and_then(Afar::recorder);
         self.recorder.iter().chain(afar)
+    }
+
+    /// How many loops serve the same.
+    pub(super) fn loops(&self) -> usize {
+        self.part.as_ref().map_or(1, Part::loops)
     }
 
     /// The deadlines in force, and those before.
@@ -282,7 +303,6 @@ impl<S, V> Host<S, V> {
     /// The counters, as they are now.
     fn metrics<T: 'static>(&self, cx: &Context<'_, T>) -> ServerMetrics {
         let (bounds, overload) = (&self.bounds, &self.overload);
-        let afar = self.counted_afar();
         ServerMetrics {
             connections: self.gate.live() + self.waiting,
             connections_max: bounds.connections_max,
@@ -293,10 +313,7 @@ impl<S, V> Host<S, V> {
             rung: overload.rung(),
             rung_entries: Rung::ALL.map(|rung| overload.entries(rung)),
             rung_times: Rung::ALL.map(|rung| overload.spent(rung, cx.now()).into()),
-            requests: self.metrics.requests + afar.requests,
-            panics: self.metrics.panics + afar.panics,
-            shares_spent: self.metrics.shares_spent + afar.shares_spent,
-            ..self.metrics.clone()
+            ..self.counted()
         }
     }
 }
@@ -331,7 +348,7 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
 
     fn publish_rung(&self) {
         if let Some(afar) = &self.afar {
-            afar.desk().publish_rung(self.overload.rung());
+            afar.publish_rung(self.overload.rung());
         }
     }
 

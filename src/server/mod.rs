@@ -60,17 +60,15 @@
 //! when none is free.
 
 mod access_line;
-mod afar;
-mod attendance;
-mod bench;
-mod desk;
 mod driver;
 mod exposition;
 mod host;
+mod install;
 mod ladder;
 mod listener;
 mod memory;
 mod metrics;
+mod models;
 mod observer;
 mod overload;
 mod present;
@@ -80,40 +78,33 @@ mod reload;
 mod served;
 mod settings;
 mod sweep;
+mod team;
 mod timeline;
 mod transport;
 mod unit;
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::connection::Config;
 use crate::hand_over::HandOver;
-use crate::reactor::{EventLoop, Reserve, Result, Signal, Sources, StreamListener};
+use crate::reactor::{EventLoop, Result, Signal, Sources, StreamListener};
 use crate::service::{Service, respond};
 use crate::{Request, Response};
 
-use attendance::Attendance;
-use host::{Bounds, Host};
+use host::Bounds;
 use observer::Observer;
-use recorder::Recorder;
-use recording::Recording;
 
 pub use access_line::{Combined, Escaped};
-pub use afar::Books;
-pub(crate) use afar::{Arrival, Elsewhere};
-pub(crate) use bench::Bench;
-pub(crate) use desk::Desk;
-pub(crate) use driver::OnThreads;
 pub use exposition::{Exposition, Family};
 pub use host::ServerHandle;
 pub use ladder::{Ladder, Rung};
 pub use metrics::{DrainCount, ServerMetrics};
-pub(crate) use present::Present;
+pub use models::{Accepting, CoreOptions, Model, ServerMeter, Serving};
 pub use reload::{Live, NoReload, OnReload, Reload};
 pub use served::{Ended, Served};
+pub use team::Books;
 pub use timeline::{Happened, Record, Timeline};
 
 /// A listening HTTP/1.1 server with its settings, not yet running.
@@ -269,33 +260,15 @@ impl<R> Server<R> {
         V: Service<S>,
         R: Reload<S>,
     {
-        settings::check(&self.config, self.bounds.connections_max)?;
-        settings::check_bounds(&self.bounds)?;
-        settings::check_recorder(self.recorder)?;
-        let reserve = Reserve::new(self.reserve)?;
+        let (share, care) = self.split()?;
         let mut cx = sources.context();
-        let mut host = Host::new(service, self.config, self.bounds, reserve);
-        host.observer = self.observer;
-        host.recorder = NonZeroUsize::new(self.recorder)
-            .map(Recorder::new)
-            .map(Recording::Own);
-        let host = cx.share(host);
-        let handle = ServerHandle::new(host);
-        let listener = match cx.insert(listener::listener(self.listener, host)) {
-            Ok(listener) => listener,
+        let (handle, door) = share.install(service, &mut cx)?;
+        match care.attend(handle, &mut cx) {
+            Ok(()) => Ok(handle),
             Err(error) => {
-                drop(cx.unshare(host));
-                return Err(error.into());
+                cx.remove(door); // nobody would have the handle to what is served
+                Err(error)
             }
-        };
-        let attendance = Attendance {
-            reload: self.reload,
-            hand_over: self.hand_over,
-            #[cfg(feature = "systemd")]
-            notifies: self.notifies,
-            drain: self.drain,
-        };
-        attendance.attach(handle, listener, &mut cx)?;
-        Ok(handle)
+        }
     }
 }

@@ -150,7 +150,7 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
     /// How many slots there are to look at for connections.
     fn slots(&self, cx: &Context<'_, S>) -> u32 {
         match &self.afar {
-            Some(afar) => afar.team().slots(),
+            Some(afar) => afar.slots(),
             None => cx.index_bound(),
         }
     }
@@ -164,7 +164,7 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
     ) -> Option<(Token, Tick)> {
         let now = cx.now();
         if let Some(afar) = &self.afar {
-            return afar.team().idle_since(slot, now, self.deadlines());
+            return afar.idle_since(slot, now, self.deadlines());
         }
         let token = cx.token_at(slot)?;
         let driver = cx.source_mut::<OnLoop<S, V>>(token)?;
@@ -174,7 +174,7 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
     /// Asks one to go if it is idle still. False when it is gone.
     fn ask_for_place(&self, token: Token, cx: &mut Context<'_, S>) -> bool {
         if let Some(afar) = &self.afar {
-            return afar.team().ask_for_place(token);
+            return afar.ask_for_place(token);
         }
         let Some(driver) = cx.source_mut::<OnLoop<S, V>>(token) else {
             return false;

@@ -1,7 +1,7 @@
 //! A server on a team of threads, behind a loop on a thread of its own.
 
 use trine::Server;
-use trine::concurrency::{TeamOptions, TeamServer};
+use trine::concurrency::TeamOptions;
 use trine::service::Service;
 
 use super::Running;
@@ -19,6 +19,6 @@ pub fn start<V: Service<()>>(
             threads,
             ..TeamOptions::default()
         };
-        TeamServer::attach(server, event_loop, options, make, || ())
+        server.attach_team(event_loop, options, make, || ())
     })
 }

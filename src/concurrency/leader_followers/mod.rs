@@ -23,7 +23,6 @@
 mod baton;
 mod handles;
 mod seat;
-mod server;
 mod team;
 #[cfg(all(test, trine_loom))]
 mod tests;
@@ -48,8 +47,6 @@ use crate::unwind::discard;
 use handles::Handles;
 use seat::First;
 use team::Team;
-
-pub use server::TeamServer;
 
 /// A connection, or anything else with a descriptor, that any thread of a team may serve. `T` is what
 /// each thread has of its own, lent for each call.
@@ -98,6 +95,11 @@ impl TeamContext<'_> {
         self.now
     }
 
+    /// The present in nanoseconds, of which [`now`](TeamContext::now) is made.
+    pub(crate) fn nanos(&self) -> u64 {
+        self.nanos
+    }
+
     /// The time of day in seconds since 1970, as the leader read it after its last wait.
     #[must_use]
     pub fn unix_seconds(&self) -> u64 {
@@ -134,7 +136,7 @@ pub struct TeamMetrics {
 }
 
 /// How large a team is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TeamOptions {
     /// Threads; at least one. They wait for the loop no more than for one another.
     pub threads: usize,
@@ -172,13 +174,13 @@ impl<T: 'static> LeaderFollowers<T> {
         let (team, members) = LeaderFollowers::start(options, make)?;
         let mut cx = sources.context();
         let token = cx.insert(members)?;
-        team.team.tell_at_the_end(cx.waker(token));
+        team.tell_at_the_end(cx.waker(token));
         Ok(team)
     }
 
-    /// Starts the threads. The members are to become a source, and a waker of it the one that is
-    /// [woken](Team::tell_at_the_end) at the end.
-    fn start(
+    /// Starts the threads. The members are to become a source, or a part of one, which is to be
+    /// [told of the end](LeaderFollowers::tell_at_the_end).
+    pub(crate) fn start(
         options: TeamOptions,
         make: impl Fn(usize) -> T + Send + Sync + 'static,
     ) -> Result<(LeaderFollowers<T>, Members<T>)> {
@@ -234,6 +236,40 @@ impl<T: 'static> LeaderFollowers<T> {
         self.team.insert(Box::new(handler), First::Resumed)
     }
 
+    /// The same for a socket, which is ready for writing from the beginning: its first event says so, and
+    /// for what else it is ready.
+    pub(crate) fn insert_ready<H: Handler<T>>(
+        &self,
+        handler: H,
+    ) -> std::result::Result<Token, (Box<dyn Handler<T>>, io::Error)> {
+        self.team.insert(Box::new(handler), First::Anything)
+    }
+
+    /// Wakes by `waker` when the team has ended; at once if it has.
+    pub(crate) fn tell_at_the_end(&self, waker: Waker) {
+        self.team.tell_at_the_end(waker);
+    }
+
+    /// How many places there are, taken or not.
+    pub(crate) fn seats(&self) -> u32 {
+        u32::try_from(self.team.seats()).unwrap_or(u32::MAX)
+    }
+
+    /// Shows `look` whoever is in a seat, unless somebody has him in hand. Locks the seat.
+    pub(crate) fn look<R>(
+        &self,
+        seat: u32,
+        look: impl FnOnce(&dyn Handler<T>) -> R,
+    ) -> Option<(Token, R)> {
+        self.team.look(seat, look)
+    }
+
+    /// Changes a handler, which has a turn then: [`Event::Resumed`]. False when it is gone, or in
+    /// somebody's hands. Locks the seat.
+    pub(crate) fn nudge(&self, token: Token, change: impl FnOnce(&mut dyn Handler<T>)) -> bool {
+        self.team.nudge(token, change)
+    }
+
     /// Its counters.
     #[must_use]
     pub fn metrics(&self) -> TeamMetrics {
@@ -256,7 +292,7 @@ impl<T> fmt::Debug for LeaderFollowers<T> {
 }
 
 /// The team, as the loop sees it. Dropped, it ends the team at once.
-struct Members<T: 'static> {
+pub(crate) struct Members<T: 'static> {
     team: Arc<Team<T>>,
     threads: Vec<JoinHandle<()>>,
     /// Disconnected when the last thread has ended; nothing is ever sent.

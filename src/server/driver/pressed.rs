@@ -30,7 +30,7 @@ impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Local<Host<S, V>>, T> {
 
 impl<S: 'static, H, T: Transport> Driver<S, H, T> {
     /// Asks it to go when it is resumed, if it is idle then.
-    pub(crate) fn ask_for_place(&mut self) {
+    pub(in crate::server) fn ask_for_place(&mut self) {
         self.connection.ask_for_place();
     }
 

@@ -3,9 +3,9 @@
 //! ```text
 //!   the loop: accepts, counts, judges              the threads: serve
 //!
-//!   Host (books) ── rung, settings, meter ──> Desk ──> Bench: a Host of its own, a state
-//!      ^                                       │  ^                 │
-//!      └── Woken: settles ──── notes, tallies ─┘  └── who has ended ┘
+//!   Host (books) ── rung, settings, meter ──> Ledger ──> Bench: a Host of its own, a state
+//!      ^                                       │  ^                  │
+//!      └── Woken: settles ──── notes, tallies ─┘  └── who has ended ─┘
 //! ```
 //!
 //! The threads read what the loop publishes (a load each, before a call), and publish what they
@@ -17,24 +17,21 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::driver::Counted;
-use super::host::{Bounds, Host};
-use super::ladder::Rung;
-use super::metrics::ServerMetrics;
-use super::observer::Observer;
-use super::recorder::Recorder;
-use super::recording::Recording;
-use super::served::Served;
 use crate::connection::{CloseReason, Common, Config, Pools};
 use crate::reactor::{Reserve, Waker};
-
-/// The function that wants to know of each exchange: any thread calls it, one at a time.
-type Call = Arc<Mutex<dyn FnMut(&Served<'_>) + Send>>;
+use crate::server::driver::Counted;
+use crate::server::host::{Bounds, Host};
+use crate::server::install::Share;
+use crate::server::ladder::Rung;
+use crate::server::metrics::ServerMetrics;
+use crate::server::observer::Observer;
+use crate::server::recorder::Recorder;
+use crate::server::recording::Recording;
 
 /// What the loop and the threads of one server have in common.
-pub(crate) struct Desk {
+pub(in crate::server) struct Ledger {
     bounds: Bounds,
     /// Wakes the loop; not there while the server is set up.
     bell: OnceLock<Waker>,
@@ -45,14 +42,15 @@ pub(crate) struct Desk {
     edition: AtomicUsize,
     tallies: Box<[Counters]>,
     common: Common,
-    observer: Option<Call>,
+    /// One for each thread that has not begun.
+    observers: Mutex<Vec<Observer>>,
     recorder: Option<Recording>,
 }
 
 /// One connection has ended.
-pub(super) struct Note {
-    pub(super) reason: CloseReason,
-    pub(super) counted: Counted,
+pub(in crate::server) struct Note {
+    pub(in crate::server) reason: CloseReason,
+    pub(in crate::server) counted: Counted,
 }
 
 /// What one thread has counted. On lines of its own: each is written by one thread all the time.
@@ -66,68 +64,64 @@ struct Counters {
 
 /// What is counted where connections run.
 #[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Tally {
-    pub(super) requests: u64,
-    pub(super) panics: u64,
-    pub(super) shares_spent: u64,
+pub(in crate::server) struct Tally {
+    pub(in crate::server) requests: u64,
+    pub(in crate::server) panics: u64,
+    pub(in crate::server) shares_spent: u64,
 }
 
-/// What a server is made of that every thread has to have.
-pub(super) struct Terms {
-    pub(super) config: Config,
-    pub(super) bounds: Bounds,
-    pub(super) observer: Option<Box<Observer>>,
-    pub(super) recorder: Option<NonZeroUsize>,
-}
-
-impl Desk {
-    pub(super) fn new(terms: Terms, threads: usize) -> Desk {
-        let observer = terms.observer.map(|observer| {
-            let call: Call = Arc::new(Mutex::new(observer.into_call()));
-            call
-        });
-        Desk {
-            bounds: terms.bounds,
+impl Ledger {
+    /// For so many threads with the settings of `share`.
+    pub(super) fn new(share: &mut Share, threads: usize) -> Ledger {
+        let observer = share.observer.take();
+        let mut observers = observer.map_or_else(Vec::new, |it| it.divide(threads + 1));
+        share.observer = observers.pop().map(Box::new);
+        let recorder = NonZeroUsize::new(share.recorder).map(Recorder::new);
+        Ledger {
+            bounds: share.bounds,
             bell: OnceLock::new(),
             notes: Mutex::default(),
             rung: AtomicU8::new(0),
-            settings: Mutex::new(terms.config),
+            settings: Mutex::new(share.config.clone()),
             edition: AtomicUsize::new(0),
             tallies: (0..threads).map(|_| Counters::default()).collect(),
             common: Common::default(),
-            observer,
-            recorder: terms.recorder.map(Recorder::new).map(Recording::shared),
+            observers: Mutex::new(observers),
+            recorder: recorder.map(Recording::shared),
         }
     }
 
-    /// A host for `service`, of the loop or of one of the threads, whose bytes and exchanges are
-    /// counted and told together with those of the others.
-    pub(super) fn host<S, V>(&self, service: V, reserve: Reserve) -> Host<S, V> {
-        let config = lock(&self.settings).clone();
-        let mut host = Host::new(service, config, self.bounds, reserve);
+    /// The part that one of those has who share the memory.
+    pub(super) fn pools(&self) -> Pools {
         let sharers = self.tallies.len() + 1;
-        host.pools = Pools::in_common(self.bounds.memory_max, sharers, &self.common);
-        host.observer = self.observer.as_ref().map(|call| {
-            let call = Arc::clone(call);
-            Box::new(Observer::new(move |served| (lock(&call))(served)))
-        });
+        Pools::in_common(self.bounds.memory_max, sharers, &self.common)
+    }
+
+    /// A host for one of the threads.
+    pub(super) fn host<S, V>(&self, service: V) -> Host<S, V> {
+        let config = lock(&self.settings).clone();
+        let reserve = Reserve::as_far_as_possible(0);
+        let mut host = Host::new(service, config, self.bounds, reserve);
+        host.pools = self.pools();
+        host.observer = lock(&self.observers).pop().map(Box::new);
+        host.recorder = self.recorder.as_ref().and_then(Recording::another);
         host
     }
 
     /// From now on the loop is woken for what is left here.
-    pub(super) fn open(&self, bell: Waker) {
+    pub(in crate::server) fn open(&self, bell: Waker) {
         let _ = self.bell.set(bell); // once
         self.ring();
     }
 
     /// Has the loop look.
-    pub(super) fn ring(&self) {
+    pub(in crate::server) fn ring(&self) {
         if let Some(bell) = self.bell.get() {
             bell.wake();
         }
     }
 
-    pub(super) fn leave(&self, note: Note) {
+    pub(in crate::server) fn leave(&self, note: Note) {
         lock(&self.notes).push(note);
         self.ring();
     }
@@ -189,13 +183,12 @@ impl Desk {
     }
 
     /// The recorder of the connections that the threads run.
-    pub(super) fn recorder(&self) -> Option<&Recording> {
+    pub(in crate::server) fn recorder(&self) -> Option<&Recording> {
         self.recorder.as_ref()
     }
 }
 
-/// What is locked stays whole whatever happens: no call of the user's is made meanwhile but that of the
-/// observer, which is the user's own.
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Nothing panics while it is held, but for want of memory.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

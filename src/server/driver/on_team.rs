@@ -10,22 +10,20 @@ use std::sync::Arc;
 use super::{Counted, Driver};
 use crate::connection::Deadlines;
 use crate::reactor::{Event, Next, Peer, Removed, Stream};
-use crate::server::afar::Arrival;
-use crate::server::bench::Bench;
-use crate::server::desk::{Desk, Note};
 use crate::server::observer::Noted;
 use crate::server::present::Present;
+use crate::server::team::{Arrival, Bench, Ledger, Note};
 use crate::server::transport::Transport;
 use crate::server::unit::Unit;
 use crate::service::Service;
 use crate::time::Tick;
 
-/// A connection of threads.
-pub(crate) type OnThreads<S> = Driver<S, Home, Stream>;
+/// A connection of a team.
+pub(in crate::server) type OnTeam<S> = Driver<S, Home, Stream>;
 
 /// Where it has come from, and what it takes along.
-pub(crate) struct Home {
-    desk: Arc<Desk>,
+pub(in crate::server) struct Home {
+    ledger: Arc<Ledger>,
     /// For whoever wants to know of its exchanges, while no thread has it.
     noted: Option<Box<Noted>>,
     /// What the flight recorder is to learn first.
@@ -38,8 +36,8 @@ struct Newcomer {
     nanos: u64,
 }
 
-impl<S: 'static> OnThreads<S> {
-    pub(crate) fn afar(arrival: Arrival, desk: &Arc<Desk>) -> OnThreads<S> {
+impl<S: 'static> OnTeam<S> {
+    pub(in crate::server) fn seated(arrival: Arrival, ledger: &Arc<Ledger>) -> OnTeam<S> {
         let Arrival {
             stream,
             peer,
@@ -49,12 +47,12 @@ impl<S: 'static> OnThreads<S> {
             nanos,
         } = arrival;
         let home = Home {
-            desk: Arc::clone(desk),
+            ledger: Arc::clone(ledger),
             noted: noted.map(Box::new),
             newcomer: None,
         };
         let mut driver = Driver::new((stream, &peer), home, connection, Counted::Served);
-        if desk.recorder().is_some() {
+        if ledger.recorder().is_some() {
             driver.home.newcomer = Some(Box::new(Newcomer {
                 peer,
                 number,
@@ -65,18 +63,18 @@ impl<S: 'static> OnThreads<S> {
     }
 
     /// One that only lingers has said its last word.
-    pub(crate) fn is_settled(&self) -> bool {
+    pub(in crate::server) fn is_settled(&self) -> bool {
         self.connection.is_settled()
     }
 
-    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+    pub(in crate::server) fn descriptor(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
 }
 
 impl<S: 'static, T: Transport> Driver<S, Home, T> {
     /// Reacts to what the thread is told for it.
-    pub(crate) fn visit<V: Service<S>>(
+    pub(in crate::server) fn visit<V: Service<S>>(
         &mut self,
         event: Event,
         bench: &mut Bench<S, V>,
@@ -88,7 +86,7 @@ impl<S: 'static, T: Transport> Driver<S, Home, T> {
         if self.connection.holds_memory() {
             self.connection.handle_blocked(&mut bench.host.pools);
             if bench.host.is_near_a_limit() {
-                self.home.desk.ring(); // the loop judges
+                self.home.ledger.ring(); // the loop judges
             }
         }
         if let Some(observer) = &mut bench.host.observer {
@@ -116,7 +114,7 @@ impl<S: 'static, T: Transport> Driver<S, Home, T> {
     }
 
     /// The last call.
-    pub(crate) fn go<V: Service<S>>(
+    pub(in crate::server) fn go<V: Service<S>>(
         mut self,
         why: Removed,
         bench: &mut Bench<S, V>,
@@ -152,11 +150,11 @@ impl<S: 'static, T: Transport> Driver<S, Home, T> {
             recorder.add(|recorder| recorder.close(cx.token(), cx.nanos(), reason));
         }
         bench.publish();
-        self.home.desk.leave(Note { reason, counted });
+        self.home.ledger.leave(Note { reason, counted });
     }
 
     /// Since when it has been idle, if it is.
-    pub(crate) fn idle_as_of(
+    pub(in crate::server) fn idle_as_of(
         &self,
         now: Tick,
         (deadlines, before): (&Deadlines, Option<&Deadlines>),
