@@ -13,8 +13,7 @@ use super::present::Present;
 use super::recording::Recording;
 use super::reload::Live;
 use super::sweep::Sweep;
-use super::team::{Afar, Tally};
-use super::timeline::Timeline;
+use super::team::Afar;
 use crate::connection::{CloseReason, Config, Deadlines, Pools};
 use crate::http::DateCache;
 use crate::reactor::{Context, Gate, Local, Reserve};
@@ -222,24 +221,6 @@ impl<S, V> Host<S, V> {
         self.config = within_bounds(config.clone());
     }
 
-    /// The counters, with those of whoever else runs the connections.
-    fn counted(&self) -> ServerMetrics {
-        let afar = self.afar.as_ref();
-        let afar = afar.map_or_else(Tally::default, Afar::counted);
-        ServerMetrics {
-            requests: self.metrics.requests + afar.requests,
-            panics: self.metrics.panics + afar.panics,
-            shares_spent: self.metrics.shares_spent + afar.shares_spent,
-            ..self.metrics.clone()
-        }
-    }
-
-    /// The flight recorders of all connections, if there are any.
-    fn recorders(&self) -> impl Iterator<Item = &Recording> {
-        let afar = self.afar.as_ref().and_then(Afar::recorder);
-        self.recorder.iter().chain(afar)
-    }
-
     /// How many loops serve the same.
     pub(super) fn loops(&self) -> usize {
         self.part.as_ref().map_or(1, Part::loops)
@@ -340,18 +321,6 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
         }
     }
 
-    /// A server that drains is short of nothing.
-    pub(super) fn handle_drain(&mut self, cx: &Context<'_, S>) {
-        self.overload.handle_drain(cx.now());
-        self.publish_rung();
-    }
-
-    fn publish_rung(&self) {
-        if let Some(afar) = &self.afar {
-            afar.publish_rung(self.overload.rung());
-        }
-    }
-
     /// Finds the rung to be on.
     pub(super) fn judge(&mut self, cx: &mut Context<'_, S>) {
         let (memory, connections) = self.shares();
@@ -444,32 +413,6 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
     /// The server's counters. `None` inside its own service, which has the server in hand.
     pub fn metrics(&self, cx: &mut Context<'_, S>) -> Option<ServerMetrics> {
         cx.with(self.host, |host, cx| host.metrics(cx))
-    }
-
-    /// The life of one connection so far, by its number: they are counted from 1 as they are
-    /// accepted. `None` without a [flight recorder](super::Server::flight_recorder), when the
-    /// connection ended long ago (the last 64 that ended are kept) or is not there yet, and inside the
-    /// server's own service. O(connections).
-    pub fn explain(&self, cx: &mut Context<'_, S>, connection: u64) -> Option<Timeline> {
-        let explained = cx.with(self.host, |host, _| {
-            let mut recorders = host.recorders();
-            recorders.find_map(|it| it.with(|recorder| recorder.explain(connection)))
-        });
-        explained.flatten()
-    }
-
-    /// The lives of all connections that there are, and of the last 64 that ended, by their numbers;
-    /// none where [`explain`](ServerHandle::explain) gives none.
-    pub fn timelines(&self, cx: &mut Context<'_, S>) -> Vec<Timeline> {
-        let all = cx.with(self.host, |host, _| {
-            let recorders = host.recorders();
-            let mut all: Vec<_> = recorders
-                .flat_map(|it| it.with(|recorder| recorder.timelines()))
-                .collect();
-            all.sort_by_key(|life| life.connection);
-            all
-        });
-        all.unwrap_or_default()
     }
 }
 

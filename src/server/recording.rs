@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::host::ServerHandle;
 use super::recorder::Recorder;
+use super::timeline::Timeline;
+use crate::reactor::Context;
+use crate::service::Service;
 
 /// Where the lives of connections are recorded.
 #[derive(Debug)]
@@ -41,6 +45,34 @@ impl Recording {
             Recording::Own(recorder) => add(recorder),
             Recording::Shared(recorder) => add(&mut lock(recorder)),
         }
+    }
+}
+
+impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
+    /// The life of one connection so far, by its number: they are counted from 1 as they are
+    /// accepted. `None` without a [flight recorder](super::Server::flight_recorder), when the
+    /// connection ended long ago (the last 64 that ended are kept) or is not there yet, and inside the
+    /// server's own service. O(connections).
+    pub fn explain(&self, cx: &mut Context<'_, S>, connection: u64) -> Option<Timeline> {
+        let explained = cx.with(self.host, |host, _| {
+            let mut recorders = host.recorders();
+            recorders.find_map(|it| it.with(|recorder| recorder.explain(connection)))
+        });
+        explained.flatten()
+    }
+
+    /// The lives of all connections that there are, and of the last 64 that ended, by their numbers;
+    /// none where [`explain`](ServerHandle::explain) gives none.
+    pub fn timelines(&self, cx: &mut Context<'_, S>) -> Vec<Timeline> {
+        let all = cx.with(self.host, |host, _| {
+            let recorders = host.recorders();
+            let mut all: Vec<_> = recorders
+                .flat_map(|it| it.with(|recorder| recorder.timelines()))
+                .collect();
+            all.sort_by_key(|life| life.connection);
+            all
+        });
+        all.unwrap_or_default()
     }
 }
 

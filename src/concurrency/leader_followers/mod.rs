@@ -23,6 +23,7 @@
 mod baton;
 mod handles;
 mod seat;
+mod task;
 mod team;
 #[cfg(all(test, trine_loom))]
 mod tests;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::baton::Baton;
 use super::handles::{Handles, NANOS_PER_TICK};
 use super::seat::{Due, First, Parked, Seat};
+use super::task::{Moment, Task, What};
 use super::{Handler, TeamContext, TeamMetrics};
 use crate::reactor::{Event, Next, Registrar, Remote, Removed, Waker, Watch, monotonic_nanos};
 use crate::slab::Token;
@@ -29,59 +30,6 @@ pub(super) enum Phase {
     /// All handlers are removed, whatever they have under way.
     Forced,
     Over,
-}
-
-/// One event of one handler, or its end.
-pub(super) struct Task<T> {
-    token: Token,
-    handler: Box<dyn Handler<T>>,
-    what: What,
-    at: Moment,
-}
-
-/// When the leader looked at the clocks.
-#[derive(Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) now: Tick,
-    pub(super) unix_seconds: u64,
-}
-
-#[derive(Clone, Copy)]
-enum What {
-    Event(Event),
-    Remove(Removed),
-}
-
-impl<T> Task<T> {
-    pub(super) fn event(
-        token: Token,
-        handler: Box<dyn Handler<T>>,
-        event: Event,
-        at: Moment,
-    ) -> Task<T> {
-        let what = What::Event(event);
-        Task {
-            token,
-            handler,
-            what,
-            at,
-        }
-    }
-
-    pub(super) fn removal(
-        token: Token,
-        handler: Box<dyn Handler<T>>,
-        why: Removed,
-        at: Moment,
-    ) -> Task<T> {
-        let what = What::Remove(why);
-        Task {
-            token,
-            handler,
-            what,
-            at,
-        }
-    }
 }
 
 pub(super) struct Team<T> {

@@ -25,6 +25,7 @@
 
 mod afar;
 mod bench;
+mod books;
 mod ledger;
 mod seats;
 
@@ -42,7 +43,7 @@ use crate::slab::Token;
 
 pub(super) use afar::{Afar, Arrival};
 pub(super) use bench::Bench;
-pub(super) use ledger::{Ledger, Note, Tally};
+pub(super) use ledger::{Ledger, Note};
 
 /// What stands in the place of the service on a loop that only keeps the books: the service is where the
 /// connections are.
@@ -204,28 +205,5 @@ impl<C: 'static, T: 'static> EventSource<C> for Quarters<C, T> {
 
     fn name(&self) -> &'static str {
         EventSource::<C>::name(&self.members)
-    }
-}
-
-impl<S: 'static> ServerHandle<S, Books> {
-    /// Writes into the books what the threads have left in the ledger: who has ended, and perhaps that too
-    /// much is in use.
-    fn settle(self, cx: &mut Context<'_, S>) {
-        let local = self.host;
-        let listener = cx.with(local, |host, cx| {
-            let notes = host.afar.as_ref().map(Afar::take_notes);
-            let mut listener = None;
-            for Note { reason, counted } in notes.into_iter().flatten() {
-                host.metrics.count_close(reason);
-                listener = host.leave(counted).or(listener);
-            }
-            if host.is_near_a_limit() {
-                host.judge_in(local, cx);
-            }
-            listener
-        });
-        if let Some(listener) = listener.flatten() {
-            cx.resume(listener);
-        }
     }
 }
