@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use trine::connection::CloseReason;
 use trine::http::Request;
 use trine::reactor::{Context, InboxSender, Mail, Metrics};
-use trine::server::{ServerHandle, ServerMetrics};
+use trine::server::{Live, ServerHandle, ServerMetrics, Timeline};
 use trine::service::{Answered, Deferred, Reply, Service};
 use trine::time::Span;
 use trine::{EventLoop, Response, Server, Sources};
@@ -35,6 +35,8 @@ pub const SHORT: Duration = Duration::from_millis(250);
 
 enum Command {
     Count(Sender<Counters>),
+    Explain(u64, Sender<Option<Timeline>>),
+    Reload(fn(&mut Live), Sender<trine::Result<()>>),
     Drain(Duration),
     Stop,
 }
@@ -91,6 +93,16 @@ pub fn run_with<V: Service<()>>(
             Mail::Message(Command::Count(reply)) => {
                 let _ = reply.send(count(handle.metrics(cx).unwrap(), cx));
             }
+            Mail::Message(Command::Explain(number, reply)) => {
+                let _ = reply.send(handle.explain(cx, number));
+            }
+            Mail::Message(Command::Reload(change, reply)) => {
+                let change = |live: &mut Live| {
+                    change(live);
+                    Ok::<(), String>(())
+                };
+                let _ = reply.send(handle.reload(cx, change));
+            }
             Mail::Message(Command::Drain(grace)) => cx.drain(grace),
             Mail::Message(Command::Stop) | Mail::Closed => cx.stop(),
         })?;
@@ -136,6 +148,23 @@ impl Running {
         let (give, take) = channel();
         self.commands.try_send(Command::Count(give)).unwrap();
         take.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// The life of a connection, by its number.
+    pub fn explain(&self, connection: u64) -> Option<Timeline> {
+        let (give, take) = channel();
+        let explain = Command::Explain(connection, give);
+        self.commands.try_send(explain).unwrap();
+        take.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Gives the server other settings.
+    pub fn reload(&self, change: fn(&mut Live)) {
+        let (give, take) = channel();
+        self.commands
+            .try_send(Command::Reload(change, give))
+            .unwrap();
+        take.recv_timeout(PATIENCE).unwrap().unwrap();
     }
 
     /// Waits until `count` connections have ended for `reason`.
