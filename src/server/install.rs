@@ -14,6 +14,7 @@ use super::team::Afar;
 use super::{Server, settings};
 use crate::connection::Config;
 use crate::hand_over::HandOver;
+use crate::proactor::{Proactor, ProactorOptions};
 use crate::reactor::{Context, Reserve, Result, StreamListener};
 use crate::service::Service;
 use crate::slab::Token;
@@ -34,6 +35,8 @@ pub(super) struct Share {
     pub(super) part: Option<Part>,
     /// Who runs the connections, if others do.
     pub(super) afar: Option<Afar>,
+    /// `None` for the reactor.
+    pub(super) proactor: Option<ProactorOptions>,
 }
 
 /// Where the connections of a loop come from.
@@ -69,6 +72,7 @@ impl<R> Server<R> {
             recorder: self.recorder,
             part: None,
             afar: None,
+            proactor: self.proactor,
         };
         let care = Care {
             reload: self.reload,
@@ -89,6 +93,13 @@ impl Share {
         cx: &mut Context<'_, S>,
     ) -> Result<(ServerHandle<S, V>, Token)> {
         let reserve = Reserve::new(self.reserve)?;
+        let proactor = match self.proactor {
+            None => None,
+            Some(options) => {
+                let options = settings::room_for(options, self.bounds.connections_max);
+                Some(Proactor::new(cx, options)?)
+            }
+        };
         let mut host = Host::new(service, self.config, self.bounds, reserve);
         host.observer = self.observer;
         host.recorder = NonZeroUsize::new(self.recorder)
@@ -98,8 +109,9 @@ impl Share {
         if let Some(afar) = self.afar {
             afar.adopt(&mut host);
         }
+        host.pattern = proactor.and_then(|proactor| proactor.pattern(cx).ok());
         let host = cx.share(host);
-        let acceptor = HttpAcceptor::new(host);
+        let acceptor = HttpAcceptor::new(host, proactor);
         let door = match self.door {
             Door::Listener(socket) => insert(listener::listener(socket, acceptor), cx),
             Door::Desk(socket, desk) => {

@@ -1,20 +1,25 @@
 //! Makes a source of each accepted connection, or has it wait for a place.
 
-use super::driver::{Counted, Driver};
+use super::completions::Completions;
+use super::driver::{Counted, Driver, OnLoop, OnProactor};
 use super::host::Host;
 use super::ladder::Rung;
 use super::models::Desk;
 use super::observer::Noted;
 use super::team::Arrival;
 use crate::connection::{CloseReason, Connection, Turn};
+use crate::proactor::Proactor;
 use crate::reactor::{
-    Acceptor, Context, Listener, Local, Peer, Stream, StreamListener, Succession,
+    Acceptor, Context, Error, EventSource, Listener, Local, Peer, Stream, StreamListener,
+    Succession,
 };
 use crate::service::Service;
 use crate::slab::Token;
 
 pub(super) struct HttpAcceptor<S, V> {
     host: Local<Host<S, V>>,
+    /// Who moves the bytes of a connection, if that is not the connection.
+    proactor: Option<Proactor>,
     /// Accepted when the server was full, for the place of somebody idle.
     waiting: Option<(Stream, Peer)>,
     /// Gives connections to other loops.
@@ -32,9 +37,10 @@ enum Admission {
 }
 
 impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
-    pub(super) fn new(host: Local<Host<S, V>>) -> HttpAcceptor<S, V> {
+    pub(super) fn new(host: Local<Host<S, V>>, proactor: Option<Proactor>) -> HttpAcceptor<S, V> {
         HttpAcceptor {
             host,
+            proactor,
             waiting: None,
             desk: None,
         }
@@ -65,6 +71,32 @@ pub(super) fn listener<S: 'static, V: Service<S>>(
     Listener::new(socket, acceptor)
 }
 
+/// What a connection moves its bytes by.
+enum By {
+    Readiness(Stream),
+    Completions(Completions),
+}
+
+/// Makes a source of a connection, or has it given up.
+fn insert<S: 'static, D: EventSource<S>>(
+    driver: D,
+    cx: &mut Context<'_, S>,
+    give_up: impl FnOnce(D, &mut Context<'_, S>),
+) -> Option<Token> {
+    match cx.insert(driver) {
+        Ok(token) => Some(token),
+        Err(refused) => {
+            drop_connection(&refused.error);
+            give_up(refused.source, cx);
+            None
+        }
+    }
+}
+
+fn drop_connection(error: &Error) {
+    tracing::warn!(target: "trine::http", %error, "connection dropped");
+}
+
 impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
     fn admission(&self, cx: &mut Context<'_, S>) -> Admission {
         let local = self.host;
@@ -80,8 +112,22 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
     /// Makes a source of `stream`, which is served or refused.
     fn seat(&mut self, stream: Stream, peer: Peer, counted: Counted, cx: &mut Context<'_, S>) {
         let local = self.host;
-        let mut noted = None;
+        let transport = match self.proactor {
+            None => By::Readiness(stream),
+            Some(proactor) => match Completions::new(proactor, stream, peer.short_read(), cx) {
+                Ok(completions) => By::Completions(completions),
+                Err(error) => {
+                    drop_connection(&error);
+                    cx.with(local, |host, _| {
+                        host.metrics.count_close(CloseReason::Overloaded);
+                    });
+                    return;
+                }
+            },
+        };
+        let (mut noted, mut is_afar) = (None, false);
         let connection = cx.with(local, |host, cx| {
+            is_afar = host.afar.is_some() && counted == Counted::Served;
             noted = host.observer.as_ref().map(|_| Noted::new(peer.clone()));
             host.enter();
             let date = host.date.at(cx.unix_seconds());
@@ -100,21 +146,27 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         let Some(connection) = connection else {
             return;
         };
-        if counted == Counted::Served && self.is_afar(cx) {
-            return self.seat_afar((stream, peer), connection, noted, cx);
-        }
-        match cx.insert(Driver::new((stream, &peer), local, connection, counted)) {
-            Ok(token) => {
-                if let Some(noted) = noted {
-                    cx.with(local, |host, _| host.observe(token, noted));
-                }
-                self.begin_record(token, peer, cx);
+        let seated = match transport {
+            By::Readiness(stream) if is_afar => {
+                return self.seat_afar((stream, peer), connection, noted, cx);
             }
-            Err(refused) => {
-                tracing::warn!(target: "trine::http", error = %refused.error, "connection dropped");
-                refused.source.give_up(cx);
+            By::Readiness(stream) => {
+                let driver = Driver::new((stream, &peer), local, connection, counted);
+                insert(driver, cx, OnLoop::give_up)
             }
+            By::Completions(stream) => {
+                let driver =
+                    OnProactor::by_completions((stream, &peer), local, connection, counted);
+                insert(driver, cx, OnProactor::give_up)
+            }
+        };
+        let Some(token) = seated else {
+            return;
+        };
+        if let Some(noted) = noted {
+            cx.with(local, |host, _| host.observe(token, noted));
         }
+        self.begin_record(token, peer, cx);
     }
 
     /// A client that another loop accepted is gone before this one has taken it.
@@ -123,11 +175,6 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
             host.metrics.accepted += 1;
             host.metrics.count_close(reason);
         });
-    }
-
-    /// Whether others run the connections.
-    fn is_afar(&self, cx: &mut Context<'_, S>) -> bool {
-        cx.with(self.host, |host, _| host.afar.is_some()) == Some(true)
     }
 
     /// Gives a connection that is counted in to those who run it.

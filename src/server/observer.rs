@@ -65,13 +65,13 @@ impl Observer {
         (0..loops).map(one).collect()
     }
 
-    /// What the connection has noted, which goes on elsewhere.
-    pub fn take(&mut self, connection: Token) -> Option<Noted> {
-        self.noted.remove(&connection)
-    }
-
     pub fn insert(&mut self, connection: Token, noted: Noted) {
         self.noted.insert(connection, noted);
+    }
+
+    /// What a connection has noted that goes to another loop.
+    pub fn take(&mut self, connection: Token) -> Option<Noted> {
+        self.noted.remove(&connection)
     }
 
     #[cold]

@@ -17,7 +17,7 @@
 use std::collections::BinaryHeap;
 use std::fmt;
 
-use super::driver::OnLoop;
+use super::driver::{OnLoop, OnProactor};
 use super::host::Host;
 use super::ladder::Rung;
 use crate::reactor::{Context, Event, EventSource, Local, Next, Removed};
@@ -167,8 +167,14 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
             return afar.idle_since(slot, now, self.deadlines());
         }
         let token = cx.token_at(slot)?;
-        let driver = cx.source_mut::<OnLoop<S, V>>(token)?;
-        Some((token, driver.idle_since(of, self, now)?))
+        let since = if let Some(driver) = cx.source_mut::<OnLoop<S, V>>(token) {
+            driver.idle_since(of, self, now)
+        } else if let Some(driver) = cx.source_mut::<OnProactor<S, V>>(token) {
+            driver.idle_since(of, self, now)
+        } else {
+            None
+        };
+        Some((token, since?))
     }
 
     /// Asks one to go if it is idle still. False when it is gone.
@@ -176,10 +182,13 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
         if let Some(afar) = &self.afar {
             return afar.ask_for_place(token);
         }
-        let Some(driver) = cx.source_mut::<OnLoop<S, V>>(token) else {
+        if let Some(driver) = cx.source_mut::<OnLoop<S, V>>(token) {
+            driver.ask_for_place();
+        } else if let Some(driver) = cx.source_mut::<OnProactor<S, V>>(token) {
+            driver.ask_for_place();
+        } else {
             return false;
-        };
-        driver.ask_for_place();
+        }
         cx.resume(token)
     }
 }

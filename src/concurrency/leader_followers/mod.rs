@@ -16,6 +16,9 @@
 //! [`EventLoop`](crate::EventLoop), which a team is [attached](LeaderFollowers::attach) to: the team
 //! drains when the loop does, and the loop waits for it.
 //!
+//! An HTTP server is put on a team by [`Server::attach_team`](crate::server::Server::attach_team), or by
+//! [`Model::LeaderFollowers`](crate::server::Model::LeaderFollowers).
+//!
 //! Compared with half-sync/half-async no request is put into a queue and no answer is a wake-up, so it
 //! crosses threads for less; in return handlers are [`Send`], and one that waits keeps a thread from
 //! the others.

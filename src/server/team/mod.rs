@@ -37,7 +37,9 @@ use super::install::Share;
 use super::reload::Reload;
 use crate::concurrency::{LeaderFollowers, Members, TeamOptions};
 use crate::http::{Request, Response, Status};
-use crate::reactor::{Context, Event, EventSource, Next, Registry, Removed, Result, Sources};
+use crate::reactor::{
+    Context, Error, ErrorKind, Event, EventSource, Next, Registry, Removed, Result, Sources,
+};
 use crate::service::{Answered, Reply, Service};
 use crate::slab::Token;
 
@@ -140,6 +142,10 @@ impl Share {
         S: 'static,
         V: Service<S>,
     {
+        if self.proactor.is_some() {
+            let what = "with operations: they are of one loop. Take the reactor, or another model";
+            return Err(Error::new(ErrorKind::Invalid, "start a team", what));
+        }
         let threads = options.threads.max(1);
         let places_max = options.handlers_max.max(1);
         self.bounds.connections_max = self.bounds.connections_max.min(places_max as usize);
