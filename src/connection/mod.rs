@@ -66,6 +66,7 @@ pub use deferred::{Deferred, Wake};
 pub(crate) use detached::Detached;
 pub use exchange::{Call, Flow, FlowError};
 pub(crate) use journal::{Asked, Journal, Record};
+pub(crate) use pools::Common;
 pub use pools::Pools;
 pub use reply::{Answered, Called, Reply};
 pub(crate) use row::{Answers, Detour, Row};

@@ -89,7 +89,7 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
             let moving = MovingConnection {
                 luggage: driver.pack(),
                 noted: observer.and_then(|observer| observer.take(connection)),
-                life: recorder.and_then(|recorder| recorder.take(connection)),
+                life: recorder.and_then(|it| it.add(|recorder| recorder.take(connection))),
             };
             host.metrics.given_away += 1;
             Some((moving, host.leave(Counted::Served)))
@@ -133,7 +133,7 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
                         host.observe(token, noted);
                     }
                     if let (Some(recorder), Some(life)) = (&mut host.recorder, life) {
-                        recorder.adopt(token, life);
+                        recorder.add(|recorder| recorder.adopt(token, life));
                     }
                     if host.is_near_a_limit() {
                         host.judge_in(self.host, cx);
