@@ -64,12 +64,11 @@ pub(super) enum Look {
 }
 
 /// Looks for the next whole head, with `waiting` bytes of answers not written yet.
-#[inline(always)]
 pub(super) fn look(input: &mut Input, waiting: usize, turn: &Turn<'_>) -> Look {
     if input.is_empty() {
         return Look::Partial;
     }
-    if turn.requests_left == 0 || waiting >= turn.config.output_bytes_high {
+    if is_enough(waiting, turn) {
         return Look::Enough;
     }
     match input.parse_head(&turn.config.limits) {
@@ -78,13 +77,17 @@ pub(super) fn look(input: &mut Input, waiting: usize, turn: &Turn<'_>) -> Look {
         Err(error) => return Look::Refused(error),
     }
     let head = input.head();
-    if head.framing() == Framing::None && head.method() != Method::Connect {
-        return Look::Request;
-    }
     match head.method() {
         Method::Connect => Look::Tunnel,
+        _ if head.framing() == Framing::None => Look::Request,
         _ => Look::Body,
     }
+}
+
+/// Whether no further request is to be looked at now.
+#[inline(always)]
+pub(super) fn is_enough(waiting: usize, turn: &Turn<'_>) -> bool {
+    turn.is_spent() || waiting >= turn.config.output_bytes_high
 }
 
 /// What became of a request that was given to the service.

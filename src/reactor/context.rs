@@ -28,8 +28,8 @@ impl<S: 'static> Context<'_, S> {
     }
 
     /// The present tick, rounded up: a deadline counted from it is never early. Cached: read when
-    /// the turn begins and again after every 16 callbacks, after each one for a while when they
-    /// were slow. So the callbacks of a turn agree about the present, and one that has worked for
+    /// the turn begins and again after 16 callbacks, sooner for one in 64 that is timed, and after each
+    /// one for a while when they were slow. So the callbacks of a turn agree about the present, and one that has worked for
     /// long counts from before its work.
     #[inline]
     #[must_use]

@@ -264,8 +264,8 @@ impl<R> Server<R> {
         let reserve = Reserve::new(self.reserve)?;
         let mut cx = sources.context();
         let mut host = Host::new(service, self.config, self.bounds, reserve);
-        host.observer = self.observer;
-        host.recorder = NonZeroUsize::new(self.recorder).map(Recorder::new);
+        let recorder = NonZeroUsize::new(self.recorder).map(Recorder::new);
+        host.watch(self.observer, recorder);
         let host = cx.share(host);
         let handle = ServerHandle::new(host);
         let listener = match cx.insert(listener::listener(self.listener, host)) {
