@@ -115,6 +115,20 @@ impl Buffer {
         &mut self.bytes
     }
 
+    /// Counts the first `len` bytes of [`whole`](Buffer::whole) as all the data there is.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer.
+    #[inline(always)]
+    pub(crate) fn filled_whole(&mut self, len: usize) {
+        debug_assert!(self.is_empty());
+        if len > self.bytes.len() {
+            filled_too_much(len);
+        }
+        self.end = len;
+    }
+
     /// Has `fill` write into the first `most` bytes of [`space`](Buffer::space) and say how many.
     ///
     /// # Panics

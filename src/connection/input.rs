@@ -51,6 +51,12 @@ impl Input {
         }
     }
 
+    /// `len` bytes were read into [`whole_space`](Input::whole_space).
+    #[inline(always)]
+    pub fn filled_whole(&mut self, len: usize) {
+        self.bytes.filled_whole(len);
+    }
+
     /// The least room that the next read gets.
     #[inline(always)]
     fn room(&self) -> usize {

@@ -84,7 +84,7 @@ impl Row {
     #[inline(always)]
     pub fn filled(&mut self, len: usize, turn: &mut Turn<'_>) {
         turn.bytes_read += len;
-        self.input.filled(len);
+        self.input.filled_whole(len);
     }
 
     /// Nothing came.

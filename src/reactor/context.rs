@@ -234,7 +234,9 @@ impl<S: 'static> Context<'_, S> {
         local: Local<T>,
         f: impl FnOnce(&mut T, &mut Self) -> R,
     ) -> Option<R> {
-        self.hold(local)?.with(|value| f(value, self))
+        let held = self.hold(local)?;
+        let mut value = held.lend()?;
+        Some(f(&mut value, self))
     }
 
     /// A shared value for a source that asks for it often; as long as it is held it is not taken out.
