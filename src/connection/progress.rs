@@ -1,8 +1,8 @@
 //! From state to state: what each state does when it is polled. How a connection ends is in
 //! `ending.rs`.
 //!
-//! Marked for inlining is the way of a request without a body that is answered at once; bodies,
-//! later answers and endings are kept out of it, which makes it shorter.
+//! The way of requests without a body that are answered at once is in `row.rs`; what comes here is
+//! bodies, later answers, partial heads and what an exchange leaves behind.
 
 use bytes::Bytes;
 

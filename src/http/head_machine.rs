@@ -26,7 +26,7 @@
 //! look. The short way is tried once for a line at most, and an octet is read a fixed number of
 //! times, so the work is linear.
 //!
-//! Invariant: in `Complete`, all offsets in the head are within its `len` bytes, and names of
+//! Invariant: in `Complete` and `Plain`, all offsets in the head are within its `len` bytes, and names of
 //! fields are ASCII.
 
 use super::block::{Controls, reach};

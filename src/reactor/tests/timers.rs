@@ -222,7 +222,7 @@ fn workers(events: &mut EventLoop<Vec<Tick>>, count: usize) -> Vec<Token> {
 }
 
 #[test]
-fn now_is_cached_for_a_turn_and_read_again_after_at_most_sixteen_callbacks() {
+fn now_is_cached_for_a_turn_and_read_again_after_sixteen_callbacks() {
     let mut events = virtual_loop::<Vec<Tick>>();
     let tokens = workers(&mut events, 40);
     let mut seen = Vec::new();
