@@ -17,11 +17,13 @@ use trine::service::{Answered, Reply, Service};
 use trine::slab::Token;
 use trine::{EventLoop, Server, Sources};
 
+type Refusal = (ErrorKind, String);
+
 /// What a loop is asked for.
 enum Order {
     Count(Sender<ServerMetrics>),
     /// Take out all connections that can move; why the others cannot.
-    TakeAll(Sender<(Vec<MovingConnection>, Vec<(ErrorKind, String)>)>),
+    TakeAll(Sender<(Vec<MovingConnection>, Vec<Refusal>)>),
     Insert(MovingConnection, Sender<Result<Token, MovingConnection>>),
     Timeline(u64, Sender<Option<String>>),
     Drain,

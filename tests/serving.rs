@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::client::{Client, get};
-use support::{PATIENCE, eventually, site, socket_path};
+use support::{PATIENCE, SHORT, eventually, site, socket_path};
 use trine::Server;
 use trine::concurrency::Fellows;
 use trine::reactor::ErrorKind;
@@ -263,4 +263,31 @@ fn a_page_of_counters_tells_of_the_whole_and_of_each_loop() {
         .filter(|it| it.starts_with("loop_lag_milliseconds_bucket{loop=\"1\",le=\"+Inf\"}"));
     assert_eq!(buckets.count(), 1, "{text}");
     running.end();
+}
+
+#[test]
+fn a_place_that_comes_free_on_another_loop_lets_in_who_waits_in_the_queue() {
+    let mut server = Server::bind("127.0.0.1:0").unwrap().connections_max(2);
+    server.config_mut().deadlines.linger = Span::from_secs(60); // they stay, and are too many
+    let address = server.local_address().unwrap();
+    let running = start(server, model(2, Accepting::One));
+    let mut busy: Vec<_> = (0..2).map(|_| Client::connect(address)).collect();
+    for client in &mut busy {
+        client.send(get("/later/60000"));
+    }
+    eventually("a request on each loop", || {
+        running.meter.read().requests == 2
+    });
+    let mut refused: Vec<_> = (0..64).map(|_| Client::connect(address)).collect();
+    for client in &mut refused {
+        assert_eq!(client.get("/").status, 503);
+    }
+    let mut waiting = Client::connect(address);
+    waiting.send(get("/"));
+    assert!(waiting.is_silent_for(SHORT));
+    busy.pop().unwrap().reset(); // the loop that does not accept
+    assert_eq!(waiting.answer().status, 200);
+    eventually("it is at the loop that had the place", || {
+        running.meter.loops()[1].server.accepted == 2
+    });
 }

@@ -22,6 +22,11 @@ use crate::slab::Token;
 /// A connection between two loops; see [`ServerHandle::take_connection`]. Dropped, it is closed, and no
 /// server counts its end.
 pub struct MovingConnection {
+    parts: Box<Parts>,
+}
+
+/// All that goes along.
+struct Parts {
     luggage: Luggage,
     noted: Option<Noted>,
     life: Option<Box<Life>>,
@@ -32,7 +37,7 @@ impl fmt::Debug for MovingConnection {
         write!(
             f,
             "MovingConnection({})",
-            self.luggage.connection.state_name()
+            self.parts.luggage.connection.state_name()
         )
     }
 }
@@ -86,13 +91,13 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
             let driver = cx.take::<OnLoop<S, V>>(connection)?;
             let observer = host.observer.as_mut();
             let recorder = host.recorder.as_mut();
-            let moving = MovingConnection {
+            let parts = Box::new(Parts {
                 luggage: driver.pack(),
                 noted: observer.and_then(|observer| observer.take(connection)),
                 life: recorder.and_then(|recorder| recorder.take(connection)),
-            };
+            });
             host.metrics.given_away += 1;
-            Some((moving, host.leave(Counted::Served)))
+            Some((MovingConnection { parts }, host.leave(Counted::Served)))
         });
         let Some((moving, listener)) = taken.flatten() else {
             return refuse("its server is in use");
@@ -118,11 +123,12 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
         let mut refused = Some(moving);
         let inserted = cx.with(self.host, |host, cx| {
             let full = host.is_full();
-            let MovingConnection {
+            let moving = refused.take_if(|_| !full)?;
+            let Parts {
                 mut luggage,
                 noted,
                 life,
-            } = refused.take_if(|_| !full)?;
+            } = *moving.parts;
             host.enter();
             luggage.connection.move_to(&host.pools);
             match cx.insert(OnLoop::unpack(luggage, self.host)) {
@@ -140,11 +146,12 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
                     Some((Some(token), None))
                 }
                 Err(error) => {
-                    refused = Some(MovingConnection {
+                    let parts = Box::new(Parts {
                         luggage: error.source.pack(),
                         noted,
                         life,
                     });
+                    refused = Some(MovingConnection { parts });
                     Some((None, host.leave(Counted::Served)))
                 }
             }
