@@ -289,6 +289,14 @@ fn what_is_told_and_recorded_of_it_goes_along() {
                 .push((served.peer().to_string(), served.status().is_some()));
         })
     });
+    // So that neither its number nor its place is the same there.
+    let mut there: Vec<_> = (0..2).map(|_| Client::connect(b.address)).collect();
+    there.iter_mut().for_each(|it| b.has(it));
+    let former: Vec<_> = (0..4).map(|_| Client::connect(a.address)).collect();
+    eventually("they came", || a.counted().accepted == 4);
+    drop(former);
+    eventually("they left", || a.counted().connections == 0);
+    told.lock().unwrap().clear();
     let mut client = Client::connect(a.address);
     a.has(&mut client);
     client.send("GET /wh");
@@ -296,12 +304,12 @@ fn what_is_told_and_recorded_of_it_goes_along() {
     client.send("ere HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(client.answer().text(), b.address.to_string());
     drop(client);
-    eventually("the end", || b.counted().connections == 0);
+    eventually("the end", || b.counted().connections == 2);
     let told = told.lock().unwrap().clone();
     assert_eq!(told.len(), 2);
     assert!(told[0] == told[1] && told[0].1, "{told:?}");
-    assert_eq!(a.ask(|reply| Order::Timeline(1, reply)), None);
-    let life = b.ask(|reply| Order::Timeline(1, reply)).unwrap();
+    assert_eq!(a.ask(|reply| Order::Timeline(5, reply)), None);
+    let life = b.ask(|reply| Order::Timeline(5, reply)).unwrap();
     assert_eq!(
         life.matches("1 request").count(),
         2,

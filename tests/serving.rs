@@ -15,7 +15,7 @@ use support::{PATIENCE, SHORT, eventually, site, socket_path};
 use trine::Server;
 use trine::concurrency::Fellows;
 use trine::reactor::ErrorKind;
-use trine::server::{Accepting, CoreOptions, Exposition, Model, Reload, ServerMeter};
+use trine::server::{Accepting, CoreOptions, Exposition, Ladder, Model, Reload, ServerMeter};
 use trine::time::Span;
 
 fn model(loops: usize, accepting: Accepting) -> Model {
@@ -267,7 +267,9 @@ fn a_page_of_counters_tells_of_the_whole_and_of_each_loop() {
 
 #[test]
 fn a_place_that_comes_free_on_another_loop_lets_in_who_waits_in_the_queue() {
-    let mut server = Server::bind("127.0.0.1:0").unwrap().connections_max(2);
+    // Without a ladder nobody looks by itself.
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let mut server = server.connections_max(2).overload(Ladder::off());
     server.config_mut().deadlines.linger = Span::from_secs(60); // they stay, and are too many
     let address = server.local_address().unwrap();
     let running = start(server, model(2, Accepting::One));

@@ -328,7 +328,9 @@ impl Door {
             Accepting::Kernel if is_handed_over => refuse("a listening socket that is handed over"),
             Accepting::Kernel if listener.local_address().is_none() => refuse("a Unix socket"),
             Accepting::Kernel => {
-                let more = listener.more(board.loops() - 1)?;
+                let Ok(more) = listener.more(board.loops() - 1) else {
+                    return refuse("a socket that the kernel does not share, as another user's");
+                };
                 let mut doors = vec![Door::Listener(listener)];
                 doors.extend(more.into_iter().map(Door::Listener));
                 Ok(doors)
