@@ -6,6 +6,7 @@ use std::time::Duration;
 use trine::Server;
 use trine::concurrency::{Pinning, WorkerOptions};
 use trine::connection::{Config, Rate};
+use trine::proactor::{Pattern, ProactorOptions};
 use trine::server::{Accepting, CoreOptions, Model};
 use trine::time::Span;
 
@@ -25,6 +26,7 @@ pub struct ServerFlags {
     max_connections: Option<usize>,
     max_requests: Option<u32>,
     memory_limit: Option<usize>,
+    pattern: Option<Pattern>,
     model: Option<Kind>,
     workers: Option<usize>,
     queue: Option<usize>,
@@ -65,6 +67,8 @@ impl ServerFlags {
   --max-connections N   at one time (default half of the descriptors)
   --max-requests N      on one connection (default 1000)
   --memory-limit BYTES  that connections hold in buffers together (default a quarter of the memory)
+  --pattern PATTERN     what moves the bytes: reactor, by readiness (default), proactor, by operations
+                        over epoll, or io-uring, by operations of the kernel, over epoll if it refuses
   --model MODEL         who calls the service: single, the loop (default); half-sync, worker threads
                         that may block (default with --workers or --queue); or loop-per-core, each
                         of several loops (default with --loops, --accept or --pin)
@@ -93,6 +97,7 @@ impl ServerFlags {
             "max-connections" => self.max_connections = positive(name, from)?,
             "max-requests" => self.max_requests = positive(name, from)?,
             "memory-limit" => self.memory_limit = positive(name, from)?,
+            "pattern" => self.pattern = pattern(from)?,
             "model" => self.model = Some(model(from)?),
             "workers" => self.workers = positive(name, from)?,
             "queue" => self.queue = positive(name, from)?,
@@ -178,6 +183,12 @@ impl ServerFlags {
             let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
             let _ = log.try_init(); // settings that are read again may ask for it again
         }
+        if let Some(pattern) = self.pattern {
+            server = server.proactor(ProactorOptions {
+                pattern,
+                ..ProactorOptions::default()
+            });
+        }
         if let Some(bytes) = self.memory_limit {
             server = server.memory_max(bytes);
         }
@@ -244,6 +255,18 @@ where
     match text.parse() {
         Ok(number) if number != T::default() => Ok(Some(number)),
         _ => Err(format!("--{name} {text}: not a whole number above 0, or too large").into()),
+    }
+}
+
+/// Who does the operations; nobody in the reactor.
+fn pattern(from: &mut lexopt::Parser) -> Result<Option<Pattern>, lexopt::Error> {
+    let text = from.value()?.to_string_lossy().into_owned();
+    match text.as_str() {
+        "reactor" => Ok(None),
+        "proactor" => Ok(Some(Pattern::Emulated)),
+        "io-uring" if cfg!(feature = "io-uring") => Ok(Some(Pattern::IoUring)),
+        "io-uring" => Err("--pattern io-uring: build with --features io-uring".into()),
+        _ => Err(format!("--pattern {text}: neither reactor, proactor nor io-uring").into()),
     }
 }
 

@@ -79,7 +79,7 @@ impl Pools {
     }
 
     /// What all buffers that come from here, or end here, are counted by.
-    pub(super) fn meter(&self) -> &Meter {
+    pub(crate) fn meter(&self) -> &Meter {
         &self.meter
     }
 

@@ -4,6 +4,7 @@
 mod facts;
 mod moving;
 mod on_loop;
+mod on_proactor;
 mod pressed;
 mod record;
 
@@ -22,6 +23,7 @@ use crate::service::Service;
 
 pub(super) use moving::Luggage;
 pub(super) use on_loop::OnLoop;
+pub(super) use on_proactor::OnProactor;
 
 /// One connection of a server: over the transport `T`, at home with a host that it finds by `H`.
 pub(super) struct Driver<S, H, T> {

@@ -11,6 +11,7 @@ use super::metrics::ServerMetrics;
 use super::models::ServerMeter;
 use crate::Response;
 use crate::connection::CloseReason;
+use crate::proactor::Pattern;
 use crate::reactor::{Histogram, Metrics};
 
 /// A page of counters for a collector.
@@ -114,7 +115,21 @@ impl Exposition {
                 );
             }
         }
+        self.patterns(servers);
         self.rungs(servers);
+    }
+
+    fn patterns(&mut self, servers: &[(&str, &ServerMetrics)]) {
+        let pattern = "What moves the bytes of connections.";
+        let mut family = self.family("http_server_pattern", pattern, "gauge");
+        for (server, metrics) in servers {
+            let pattern = match metrics.pattern {
+                None => "reactor",
+                Some(Pattern::Emulated) => "proactor",
+                Some(Pattern::IoUring) => "io-uring",
+            };
+            family.sample(&labels("server", server, Some(("pattern", pattern))), 1);
+        }
     }
 
     fn rungs(&mut self, servers: &[(&str, &ServerMetrics)]) {

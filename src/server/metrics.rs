@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ladder::Rung;
 use crate::connection::CloseReason;
+use crate::proactor::Pattern;
 
 /// Counters of one server, on one loop or on all that it has. Those that do not say what is so now only grow.
 #[derive(Clone, Debug)]
@@ -24,6 +25,10 @@ pub struct ServerMetrics {
     pub descriptors_kept: usize,
     /// What is done now about being short of something; of several loops, by the one that does most.
     pub rung: Rung,
+    /// Who does the operations of a server [by a proactor](super::Server::proactor): where io_uring was
+    /// asked for and is not to be had, the emulation; of several loops, if one of them has to. `None` over
+    /// the reactor.
+    pub pattern: Option<Pattern>,
     /// Connections accepted.
     pub accepted: u64,
     /// Connections that came from the same server on [another loop](super::ServerHandle::insert_connection).
@@ -62,6 +67,7 @@ impl ServerMetrics {
             memory_max: 0,
             descriptors_kept: 0,
             rung: Rung::Normal,
+            pattern: None,
             rung_entries: [0; Rung::ALL.len()],
             rung_times: [Duration::ZERO; Rung::ALL.len()],
             accepted: 0,
@@ -87,6 +93,7 @@ impl ServerMetrics {
             memory_max,
             descriptors_kept,
             rung,
+            pattern,
             accepted,
             taken_over,
             given_away,
@@ -107,6 +114,10 @@ impl ServerMetrics {
         self.memory_max += memory_max;
         self.descriptors_kept += descriptors_kept;
         self.rung = self.rung.max(*rung);
+        self.pattern = match (self.pattern, *pattern) {
+            (Some(Pattern::Emulated), _) => self.pattern,
+            (own, other) => other.or(own),
+        };
         self.accepted += accepted;
         self.taken_over += taken_over;
         self.given_away += given_away;

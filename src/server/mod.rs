@@ -60,6 +60,7 @@
 //! when none is free.
 
 mod access_line;
+mod completions;
 mod driver;
 mod exposition;
 mod host;
@@ -88,6 +89,7 @@ use std::time::Duration;
 
 use crate::connection::Config;
 use crate::hand_over::HandOver;
+use crate::proactor::ProactorOptions;
 use crate::reactor::{EventLoop, Result, Signal, Sources, StreamListener};
 use crate::service::{Service, respond};
 use crate::{Request, Response};
@@ -128,6 +130,8 @@ pub struct Server<R = NoReload> {
     stall: Option<Duration>,
     /// Entries for each connection; 0 without a recorder.
     recorder: usize,
+    /// `None` for the reactor.
+    proactor: Option<ProactorOptions>,
 }
 
 impl Server {
@@ -189,6 +193,7 @@ impl Server {
             reload: NoReload,
             stall: None,
             recorder: 0,
+            proactor: None,
         }
     }
 }

@@ -108,6 +108,7 @@ impl Server {
             drain: self.drain,
             stall: self.stall,
             recorder: self.recorder,
+            proactor: self.proactor,
             observer: self.observer,
             hand_over: self.hand_over,
             #[cfg(feature = "systemd")]

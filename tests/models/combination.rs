@@ -8,6 +8,7 @@ use std::time::Duration;
 use trine::Server;
 use trine::concurrency::{Fellows, WorkerOptions};
 use trine::connection::CloseReason;
+use trine::proactor::{self, ProactorOptions};
 use trine::server::{Accepting, CoreOptions, Model, ServerMeter, ServerMetrics};
 use trine::time::Span;
 
@@ -20,6 +21,26 @@ use crate::support::{PATIENCE, eventually};
 pub enum Pattern {
     /// Readiness: sources read and write by themselves.
     Reactor,
+    /// Completions of operations that are done over readiness.
+    Proactor,
+    /// Completions of operations that the kernel does.
+    #[cfg(feature = "io-uring")]
+    IoUring,
+}
+
+impl Pattern {
+    fn apply(self, server: Server) -> Server {
+        let pattern = match self {
+            Pattern::Reactor => return server,
+            Pattern::Proactor => proactor::Pattern::Emulated,
+            #[cfg(feature = "io-uring")]
+            Pattern::IoUring => proactor::Pattern::IoUring,
+        };
+        server.proactor(ProactorOptions {
+            pattern,
+            ..ProactorOptions::default()
+        })
+    }
 }
 
 /// Who runs loops and calls the service.
@@ -98,7 +119,7 @@ impl Combination {
         let mut server = configure(Server::bind("127.0.0.1:0").unwrap());
         server.config_mut().deadlines.linger = LINGER;
         let (address, model) = (server.local_address().unwrap(), self.model());
-        let Pattern::Reactor = self.pattern;
+        let server = self.pattern.apply(server);
         let (give, take) = channel();
         let thread = thread::spawn(move || {
             let serving = server.under(model);

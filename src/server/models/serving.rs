@@ -296,6 +296,7 @@ impl Share {
                 observer: observers.pop().map(Box::new),
                 recorder: self.recorder,
                 part: Some(Part::new(board, number)),
+                proactor: self.proactor,
             }
         };
         Ok(doors.into_iter().enumerate().map(share).collect())
