@@ -11,6 +11,7 @@ use support::client::{Client, End, get};
 use support::{PATIENCE, eventually, site};
 use trine::connection::CloseReason;
 use trine::http::Request;
+use trine::proactor::{Pattern, ProactorOptions};
 use trine::reactor::{Context, ErrorKind, InboxSender, Mail};
 use trine::server::{MovingConnection, ServerHandle, ServerMetrics};
 use trine::service::{Answered, Reply, Service};
@@ -254,6 +255,26 @@ fn an_exchange_under_way_stays_and_it_is_said_why() {
     eventually("the drain has begun", || a.ask(Order::TakeAll).0.is_empty());
     a.thread.join().unwrap().unwrap();
     b.stop();
+}
+
+#[test]
+fn a_connection_by_operations_stays_and_it_is_said_why() {
+    let a = Loop::start(|server| {
+        server.proactor(ProactorOptions {
+            pattern: Pattern::Emulated,
+            ..ProactorOptions::default()
+        })
+    });
+    let mut client = Client::connect(a.address);
+    a.has(&mut client);
+    let (taken, refused) = a.ask(Order::TakeAll);
+    assert_eq!((taken.len(), refused.len()), (0, 1));
+    assert!(
+        refused[0].1.contains("operations of it are under way"),
+        "{refused:?}"
+    );
+    a.has(&mut client);
+    a.stop();
 }
 
 #[test]

@@ -14,6 +14,7 @@ use support::client::{Client, get};
 use support::{PATIENCE, SHORT, eventually, site, socket_path};
 use trine::Server;
 use trine::concurrency::Fellows;
+use trine::proactor::{Pattern, ProactorOptions};
 use trine::reactor::ErrorKind;
 use trine::server::{Accepting, CoreOptions, Exposition, Ladder, Model, Reload, ServerMeter};
 use trine::time::Span;
@@ -171,6 +172,23 @@ fn fewer_connections_than_loops_are_refused() {
     let (kind, said) = refusal(server, model(4, Accepting::Kernel));
     assert_eq!(kind, ErrorKind::Invalid);
     assert!(said.contains("connections_max of 3 for 4 loops"), "{said}");
+}
+
+#[test]
+fn connections_by_operations_are_not_evened_out() {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let server = server.proactor(ProactorOptions {
+        pattern: Pattern::Emulated,
+        ..ProactorOptions::default()
+    });
+    let model = Model::LoopPerCore(CoreOptions {
+        loops: 2,
+        rebalancing: Some(1),
+        ..CoreOptions::default()
+    });
+    let (kind, said) = refusal(server, model);
+    assert_eq!(kind, ErrorKind::Invalid);
+    assert!(said.contains("take Accepting::One"), "{said}");
 }
 
 #[test]
