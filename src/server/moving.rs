@@ -105,7 +105,7 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
             let parts = Box::new(Parts {
                 luggage: driver.pack(),
                 noted: observer.and_then(|observer| observer.take(connection)),
-                life: recorder.and_then(|recorder| recorder.take(connection)),
+                life: recorder.and_then(|it| it.add(|recorder| recorder.take(connection))),
             });
             host.metrics.given_away += 1;
             Some((MovingConnection { parts }, host.leave(Counted::Served)))
@@ -132,8 +132,9 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
         moving: MovingConnection,
     ) -> std::result::Result<Token, MovingConnection> {
         let mut refused = Some(moving);
+        let home = cx.hold(self.host);
         let inserted = cx.with(self.host, |host, cx| {
-            let full = host.is_full();
+            let (full, home) = (host.is_full(), home?);
             let moving = refused.take_if(|_| !full)?;
             let Parts {
                 mut luggage,
@@ -142,14 +143,14 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
             } = *moving.parts;
             host.enter();
             luggage.connection.move_to(&host.pools);
-            match cx.insert(OnLoop::unpack(luggage, self.host)) {
+            match cx.insert(OnLoop::unpack(luggage, home)) {
                 Ok(token) => {
                     host.metrics.taken_over += 1;
                     if let Some(noted) = noted {
                         host.observe(token, noted);
                     }
                     if let (Some(recorder), Some(life)) = (&mut host.recorder, life) {
-                        recorder.adopt(token, life);
+                        recorder.add(|recorder| recorder.adopt(token, life));
                     }
                     if host.is_near_a_limit() {
                         host.judge_in(self.host, cx);
