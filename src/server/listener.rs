@@ -143,7 +143,7 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
             }
             connection
         });
-        let Some(connection) = connection else {
+        let (Some(connection), Some(home)) = (connection, cx.hold(local)) else {
             return;
         };
         let seated = match transport {
@@ -151,12 +151,12 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
                 return self.seat_afar((stream, peer), connection, noted, cx);
             }
             By::Readiness(stream) => {
-                let driver = Driver::new((stream, &peer), local, connection, counted);
+                let driver = Driver::new((stream, &peer), home, connection, counted);
                 insert(driver, cx, OnLoop::give_up)
             }
             By::Completions(stream) => {
                 let driver =
-                    OnProactor::by_completions((stream, &peer), local, connection, counted);
+                    OnProactor::by_completions((stream, &peer), home, connection, counted);
                 insert(driver, cx, OnProactor::give_up)
             }
         };

@@ -116,8 +116,9 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
         moving: MovingConnection,
     ) -> std::result::Result<Token, MovingConnection> {
         let mut refused = Some(moving);
+        let home = cx.hold(self.host);
         let inserted = cx.with(self.host, |host, cx| {
-            let full = host.is_full();
+            let (full, home) = (host.is_full(), home?);
             let MovingConnection {
                 mut luggage,
                 noted,
@@ -125,7 +126,7 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
             } = refused.take_if(|_| !full)?;
             host.enter();
             luggage.connection.move_to(&host.pools);
-            match cx.insert(OnLoop::unpack(luggage, self.host)) {
+            match cx.insert(OnLoop::unpack(luggage, home)) {
                 Ok(token) => {
                     host.metrics.taken_over += 1;
                     if let Some(noted) = noted {
