@@ -3,15 +3,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use trine::concurrency::{HalfSyncHalfAsync, WorkerOptions};
+use trine::Server;
+use trine::concurrency::{Pinning, TeamOptions, WorkerOptions};
 use trine::connection::{Config, Rate};
 use trine::proactor::{Pattern, ProactorOptions};
-use trine::reactor::Context;
-use trine::server::{Reload, ServerMetrics};
+use trine::server::{Accepting, CoreOptions, Model};
 use trine::time::Span;
-use trine::{EventLoop, Server, Service, Signal, Sources};
-
-use super::metrics_page::MetricsPage;
 
 /// What was said on the command line; what was not keeps its default.
 #[derive(Default)]
@@ -30,23 +27,24 @@ pub struct ServerFlags {
     max_requests: Option<u32>,
     memory_limit: Option<usize>,
     pattern: Option<Pattern>,
-    model: Option<Model>,
+    model: Option<Kind>,
     workers: Option<usize>,
     queue: Option<usize>,
+    threads: Option<usize>,
+    loops: Option<usize>,
+    accepting: Option<Accepting>,
+    is_pinned: bool,
     flight_recorder: Option<usize>,
     watch_stalls: Option<u64>,
 }
 
-/// What a server counts.
-pub type Count<W> = Box<dyn Fn(&mut Context<'_, W>) -> Option<ServerMetrics>>;
-
-/// Who calls the service.
+/// What `--model` says.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Model {
-    /// The loop: a call must not wait.
+enum Kind {
     Single,
-    /// Worker threads, behind a queue: a call may block.
     HalfSync,
+    LeaderFollowers,
+    LoopPerCore,
 }
 
 /// The lowest rates are judged over the timeout that is asked for, at so many bytes a second.
@@ -73,10 +71,17 @@ impl ServerFlags {
   --memory-limit BYTES  that connections hold in buffers together (default a quarter of the memory)
   --pattern PATTERN     what moves the bytes: reactor, by readiness (default), proactor, by operations
                         over epoll, or io-uring, by operations of the kernel, over epoll if it refuses
-  --model MODEL         who calls the service: single, the loop (default), or half-sync, worker
-                        threads that may block (default with --workers or --queue)
+  --model MODEL         who calls the service: single, the loop (default); half-sync, worker threads
+                        that may block (default with --workers or --queue); leader-followers,
+                        threads that take turns at waiting for events (default with --threads); or
+                        loop-per-core, each of several loops (default with --loops, --accept or --pin)
   --workers N           worker threads (default 8)
   --queue N             requests that wait for a worker; more are answered 503 (default 1024)
+  --threads N           threads that take turns (default one for each processor)
+  --loops N             loops, each on a thread of its own (default one for each processor)
+  --accept WHO          who gives connections to the loops: kernel, by a hash (default), or one of the
+                        loops, evenly
+  --pin                 each loop on one processor
   --flight-recorder N   log the life of each connection that ends badly, its last N records
   --watch-stalls MS     log what keeps the loop for longer, while it does";
 
@@ -100,64 +105,66 @@ impl ServerFlags {
             "model" => self.model = Some(model(from)?),
             "workers" => self.workers = positive(name, from)?,
             "queue" => self.queue = positive(name, from)?,
+            "threads" => self.threads = positive(name, from)?,
+            "loops" => self.loops = positive(name, from)?,
+            "accept" => self.accepting = Some(accepting(from)?),
+            "pin" => self.is_pinned = true,
             "flight-recorder" => self.flight_recorder = positive(name, from)?,
             "watch-stalls" => self.watch_stalls = positive(name, from)?,
             _ => return Ok(false),
         }
-        match (self.model, self.workers.or(self.queue)) {
-            (Some(Model::Single), Some(_)) => {
-                Err("--model single has neither --workers nor --queue".into())
+        self.check_model()
+    }
+
+    /// Whether the flags of models are those of one.
+    fn check_model(&self) -> Result<bool, lexopt::Error> {
+        let [first, second, _] = self.implied();
+        match (self.model, first, second) {
+            (_, Some((flags, _)), Some((others, _))) => {
+                Err(format!("{flags} and {others} are for two models").into())
+            }
+            (Some(model), Some((flags, kind)), None) if kind != model => {
+                let (right, wrong) = (kind.name(), model.name());
+                Err(format!("{flags}: for --model {right}, not for --model {wrong}").into())
             }
             _ => Ok(true),
         }
     }
 
-    /// Who calls the service.
+    /// The models that flags were said of, those flags first.
+    fn implied(&self) -> [Option<(&'static str, Kind)>; 3] {
+        let workers = self.workers.or(self.queue).is_some();
+        let mut implied = [
+            workers.then_some(("--workers and --queue", Kind::HalfSync)),
+            (self.threads.is_some()).then_some(("--threads", Kind::LeaderFollowers)),
+            (self.has_loops()).then_some(("--loops, --accept and --pin", Kind::LoopPerCore)),
+        ];
+        implied.sort_by_key(Option::is_none);
+        implied
+    }
+
+    /// Whether something was said of several loops.
+    fn has_loops(&self) -> bool {
+        self.loops.is_some() || self.accepting.is_some() || self.is_pinned
+    }
+
+    /// Who runs the loops and calls the service.
     pub fn model(&self) -> Model {
-        let implied = self.workers.or(self.queue).map(|_| Model::HalfSync);
-        self.model.or(implied).unwrap_or(Model::Single)
-    }
-
-    /// Runs `server` with the service under the model that was asked for, and has its loop write `page`.
-    /// Each thread that calls the service makes its own, and its own state; so does the loop.
-    pub fn serve<V: Service<W>, W: 'static, R: Reload<W>>(
-        &self,
-        server: Server<R>,
-        page: &MetricsPage,
-        service: impl Fn() -> V + Send + Sync + 'static,
-        state: impl Fn() -> W + Send + Sync + Clone + 'static,
-    ) -> trine::Result<()> {
-        let mut event_loop = EventLoop::new()?;
-        let count = self.attach(server, &mut event_loop, service, state.clone())?;
-        page.follow(count, &mut event_loop)?;
-        event_loop.drain_on_signals([Signal::TERM, Signal::INT], self.drain_limit())?;
-        event_loop.run(&mut state())
-    }
-
-    /// Puts `server` with the service on a loop, under the model that was asked for; otherwise as
-    /// [`serve`](ServerFlags::serve). Gives what tells its counters.
-    pub fn attach<V: Service<W>, W: 'static, R: Reload<W>>(
-        &self,
-        server: Server<R>,
-        event_loop: &mut EventLoop<W>,
-        service: impl Fn() -> V + Send + Sync + 'static,
-        state: impl Fn() -> W + Send + Sync + 'static,
-    ) -> trine::Result<Count<W>> {
-        if let Some(millis) = self.watch_stalls {
-            event_loop.watch_stalls(Duration::from_millis(millis), |_| {})?; // it is logged
+        let implied = self.implied()[0].map(|(_, kind)| kind);
+        match self.model.or(implied).unwrap_or(Kind::Single) {
+            Kind::Single => Model::Single,
+            Kind::HalfSync => Model::HalfSyncHalfAsync(self.worker_options()),
+            Kind::LeaderFollowers => Model::LeaderFollowers(self.team_options()),
+            Kind::LoopPerCore => Model::LoopPerCore(self.core_options()),
         }
-        Ok(match self.model() {
-            Model::Single => {
-                let handle = server.attach(event_loop, service())?;
-                Box::new(move |cx| handle.metrics(cx))
-            }
-            Model::HalfSync => {
-                let options = self.worker_options();
-                let service = HalfSyncHalfAsync::start(&options, service, state)?;
-                let handle = server.attach(event_loop, service)?;
-                Box::new(move |cx| handle.metrics(cx))
-            }
-        })
+    }
+
+    /// Whether calls may wait: on threads of which others are left meanwhile.
+    pub fn may_block(&self) -> bool {
+        matches!(
+            self.model(),
+            Model::HalfSyncHalfAsync(_) | Model::LeaderFollowers(_)
+        )
     }
 
     fn worker_options(&self) -> WorkerOptions {
@@ -167,14 +174,25 @@ impl ServerFlags {
         options
     }
 
+    fn team_options(&self) -> TeamOptions {
+        let mut options = TeamOptions::default();
+        options.threads = self.threads.unwrap_or(options.threads);
+        options
+    }
+
+    fn core_options(&self) -> CoreOptions {
+        let mut options = CoreOptions::default();
+        options.loops = self.loops.unwrap_or(options.loops);
+        options.accepting = self.accepting.unwrap_or(options.accepting);
+        if self.is_pinned {
+            options.pinning = Pinning::Each;
+        }
+        options
+    }
+
     /// How long the service may take.
     pub fn handler_limit(&self) -> Span {
         Span::from_millis(self.handler_timeout.unwrap_or(30_000))
-    }
-
-    /// How long a drain may take.
-    pub fn drain_limit(&self) -> Duration {
-        Duration::from_millis(self.drain_timeout.unwrap_or(30_000))
     }
 
     /// The server with what was said.
@@ -274,11 +292,36 @@ fn pattern(from: &mut lexopt::Parser) -> Result<Option<Pattern>, lexopt::Error> 
     }
 }
 
-fn model(from: &mut lexopt::Parser) -> Result<Model, lexopt::Error> {
+fn model(from: &mut lexopt::Parser) -> Result<Kind, lexopt::Error> {
     let text = from.value()?.to_string_lossy().into_owned();
     match text.as_str() {
-        "single" => Ok(Model::Single),
-        "half-sync" => Ok(Model::HalfSync),
-        _ => Err(format!("--model {text}: neither single nor half-sync").into()),
+        "single" => Ok(Kind::Single),
+        "half-sync" => Ok(Kind::HalfSync),
+        "leader-followers" => Ok(Kind::LeaderFollowers),
+        "loop-per-core" => Ok(Kind::LoopPerCore),
+        _ => {
+            let all = "single, half-sync, leader-followers, loop-per-core";
+            Err(format!("--model {text}: not one of {all}").into())
+        }
+    }
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Single => "single",
+            Kind::HalfSync => "half-sync",
+            Kind::LeaderFollowers => "leader-followers",
+            Kind::LoopPerCore => "loop-per-core",
+        }
+    }
+}
+
+fn accepting(from: &mut lexopt::Parser) -> Result<Accepting, lexopt::Error> {
+    let text = from.value()?.to_string_lossy().into_owned();
+    match text.as_str() {
+        "kernel" => Ok(Accepting::Kernel),
+        "one" => Ok(Accepting::One),
+        _ => Err(format!("--accept {text}: neither kernel nor one").into()),
     }
 }

@@ -31,6 +31,11 @@ pub struct ServerMetrics {
     pub pattern: Option<Pattern>,
     /// Connections accepted.
     pub accepted: u64,
+    /// Connections that came from the same server on [another loop](super::ServerHandle::insert_connection).
+    /// Not in `accepted`.
+    pub taken_over: u64,
+    /// Connections that went to the same server on [another loop](super::ServerHandle::take_connection).
+    pub given_away: u64,
     /// Clients that were closed at once, without a word, as the process had no descriptor for them. Not
     /// in `accepted`.
     pub turned_away: u64,
@@ -66,6 +71,8 @@ impl ServerMetrics {
             rung_entries: [0; Rung::ALL.len()],
             rung_times: [Duration::ZERO; Rung::ALL.len()],
             accepted: 0,
+            taken_over: 0,
+            given_away: 0,
             turned_away: 0,
             requests: 0,
             panics: 0,
@@ -88,6 +95,8 @@ impl ServerMetrics {
             rung,
             pattern,
             accepted,
+            taken_over,
+            given_away,
             turned_away,
             requests,
             panics,
@@ -110,6 +119,8 @@ impl ServerMetrics {
             (own, other) => other.or(own),
         };
         self.accepted += accepted;
+        self.taken_over += taken_over;
+        self.given_away += given_away;
         self.turned_away += turned_away;
         self.requests += requests;
         self.panics += panics;
@@ -187,7 +198,8 @@ impl ServerMetrics {
         }
     }
 
-    /// How many connections ended. `accepted` is this and `connections` together.
+    /// How many connections ended. `accepted` is this and `connections` together; `taken_over` and
+    /// `given_away` come to it where connections move between loops.
     #[must_use]
     pub fn closed_total(&self) -> u64 {
         self.closed.iter().sum()

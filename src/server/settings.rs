@@ -186,8 +186,8 @@ impl<R> Server<R> {
     }
 
     /// Calls `call` for each exchange that is over: for an access log, see [`Served::combined`]. It
-    /// runs on the loop's thread, once for each in the order of a connection, and must not wait; a
-    /// panic in it is counted and harms nobody.
+    /// runs on the loop's thread, once for each in the order of a connection, and must not wait; a panic
+    /// in it is counted and harms nobody. Several loops call it one at a time.
     ///
     /// Without it nothing is remembered of an exchange. With it each connection keeps a copy of the
     /// heads, at most [`head_bytes_max`](crate::http::Limits) bytes each, whose answers are not

@@ -277,20 +277,18 @@ fn give_out<S: 'static>(shared: &mut Shared, token: Token, cx: &mut Context<'_, 
             }
         },
         Some((id, Request::Connect { stream, address })) => {
-            let outcome = match stream.take_error() {
-                Ok(Some(error)) | Err(error) => Outcome::Failed(error, Memory::None),
-                Ok(None) => match stream.peer() {
-                    Ok(peer) => match shared.connected(token, &peer) {
-                        Some(socket) => Outcome::Connected(socket),
-                        None => return false,
-                    },
-                    Err(_) => {
-                        // Woken for nothing: it is still on its way.
-                        station.ready = station.ready.without(used_up);
-                        station.output = Some((id, Request::Connect { stream, address }));
-                        return false;
-                    }
+            let outcome = match stream.connected() {
+                Err(error) => Outcome::Failed(error, Memory::None),
+                Ok(Some(peer)) => match shared.connected(token, &peer) {
+                    Some(socket) => Outcome::Connected(socket),
+                    None => return false,
                 },
+                Ok(None) => {
+                    // Woken for nothing: it is still on its way.
+                    station.ready = station.ready.without(used_up);
+                    station.output = Some((id, Request::Connect { stream, address }));
+                    return false;
+                }
             };
             shared.complete(id, outcome, false, cx);
         }

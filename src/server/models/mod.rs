@@ -4,6 +4,7 @@
 //! ```text
 //!   Single             thread ── loop ── listener, connections, service
 //!   HalfSyncHalfAsync  thread ── loop ── listener, connections ── queue ──> workers, each with a service
+//!   LeaderFollowers    thread ── loop ── listener; threads ── connections, each with a service
 //!   LoopPerCore        thread ── loop 0 ── listener, connections, service    the limits divided,
 //!                      thread ── loop 1 ── listener, connections, service    the end shared
 //! ```
@@ -12,6 +13,7 @@
 //! |---|---|---|
 //! | [`Single`](Model::Single) | answers take microseconds; one processor is enough | nothing |
 //! | [`HalfSyncHalfAsync`](Model::HalfSyncHalfAsync) | the service waits: for a disk, a lock, another server | a queue and a wake-up for each request |
+//! | [`LeaderFollowers`](Model::LeaderFollowers) | one processor is not enough, and there are few connections, or calls that differ much: whoever is free serves | a hand-over of the lead for each event; a state for each thread |
 //! | [`LoopPerCore`](Model::LoopPerCore) | one processor is not enough, and there are many connections | a state for each loop; few connections may share one loop while the other has none |
 //!
 //! Several loops are one server to whoever operates it: they drain and end together, SIGHUP asks for
@@ -23,11 +25,12 @@ mod member;
 mod meter;
 mod serving;
 
-use crate::concurrency::{Pinning, WorkerOptions};
+use crate::concurrency::{Pinning, TeamOptions, WorkerOptions};
 
 pub(super) use board::Part;
 pub(super) use desk::{Desk, Intake};
-pub use meter::ServerMeter;
+pub(super) use meter::sum;
+pub use meter::{LoopMetrics, ServerMeter};
 pub use serving::Serving;
 
 /// How many threads there are, and which does what.
@@ -40,6 +43,12 @@ pub enum Model {
     /// One loop, on the calling thread, and workers that call the service: a call may wait. See
     /// [`HalfSyncHalfAsync`](crate::concurrency::HalfSyncHalfAsync).
     HalfSyncHalfAsync(WorkerOptions),
+    /// One loop, on the calling thread, that accepts, and a team of threads that take turns at waiting for
+    /// the events of all connections; whoever finds one serves it, with a service and a state of its own.
+    /// A call may wait, as long as there are more threads than calls that do. See
+    /// [`LeaderFollowers`](crate::concurrency::LeaderFollowers) and
+    /// [`Server::attach_team`](super::Server::attach_team).
+    LeaderFollowers(TeamOptions),
     /// Several loops, each on a thread of its own, with connections, a service and a state of its own: a
     /// call must not wait. See [`LoopPerCore`](crate::concurrency::LoopPerCore).
     LoopPerCore(CoreOptions),
@@ -54,6 +63,11 @@ pub struct CoreOptions {
     pub pinning: Pinning,
     /// Who gives connections to the loops.
     pub accepting: Accepting,
+    /// How many connections a loop may have more than the one with the fewest, at least 1, before it
+    /// gives it the half of what it has more: those that are between two requests, or still sending one.
+    /// Looked at when a connection comes to the loop that has too many. `None` leaves each where it came,
+    /// which is cheapest, and well where they are many.
+    pub rebalancing: Option<usize>,
 }
 
 impl Default for CoreOptions {
@@ -64,6 +78,7 @@ impl Default for CoreOptions {
             loops: processors.map_or(1, usize::from),
             pinning: Pinning::None,
             accepting: Accepting::Kernel,
+            rebalancing: None,
         }
     }
 }
