@@ -155,8 +155,7 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
                 insert(driver, cx, OnLoop::give_up)
             }
             By::Completions(stream) => {
-                let driver =
-                    OnProactor::by_completions((stream, &peer), home, connection, counted);
+                let driver = OnProactor::by_completions((stream, &peer), home, connection, counted);
                 insert(driver, cx, OnProactor::give_up)
             }
         };
