@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use support::client::{Client, End, get};
 use support::{PATIENCE, Running, SHORT, eventually, run, site, start};
-use trine::Server;
 use trine::concurrency::TeamOptions;
 use trine::connection::CloseReason;
 use trine::proactor::{Pattern, ProactorOptions};
 use trine::server::{CoreOptions, Exposition, Model};
+use trine::{EventLoop, Server};
 
 /// Set when io_uring is denied to this process, so that the emulation has to take over.
 const DENIED: &str = "TRINE_URING_DENIED";
@@ -99,6 +99,29 @@ fn models_that_move_connections_between_threads_are_refused_by_operations() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn a_connection_by_operations_is_listed_and_stays_on_its_loop() {
+    on_each(|options| {
+        let mut events = EventLoop::new().unwrap();
+        let server = Server::bind("127.0.0.1:0").unwrap().proactor(options);
+        let address = server.local_address().unwrap();
+        let handle = server.attach(&mut events, site).unwrap();
+        let client = Client::connect(address);
+        eventually("it is seated", || {
+            let _ = events.turn_now(&mut ()).unwrap();
+            !handle.connections(&mut events.context()).is_empty()
+        });
+        let mut cx = events.context();
+        let connection = handle.connections(&mut cx)[0];
+        let error = handle.take_connection(&mut cx, connection).unwrap_err();
+        assert!(
+            error.to_string().contains("operations of this loop"),
+            "{error}"
+        );
+        drop(client);
+    });
 }
 
 #[test]

@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use super::driver::{Counted, Luggage, OnLoop};
+use super::driver::{Counted, Luggage, OnLoop, OnProactor};
 use super::host::ServerHandle;
 use super::observer::Noted;
 use super::recorder::Life;
@@ -51,7 +51,10 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
         let tokens = (0..cx.index_bound()).filter_map(|slot| cx.token_at(slot));
         let tokens: Vec<Token> = tokens.collect();
         let mut is_own = |token: &Token| {
-            let driver = cx.source_mut::<OnLoop<S, V>>(*token);
+            if let Some(driver) = cx.source_mut::<OnLoop<S, V>>(*token) {
+                return driver.is_of(self.host);
+            }
+            let driver = cx.source_mut::<OnProactor<S, V>>(*token);
             driver.is_some_and(|driver| driver.is_of(self.host))
         };
         tokens.into_iter().filter(|it| is_own(it)).collect()
@@ -63,7 +66,8 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`], and the connection stays: when it waits for its service, which holds an
-    /// exchange of it, or its client is taking an answer; when the loop drains; when it is the running one,
+    /// exchange of it, or its client is taking an answer; when the server moves bytes [by
+    /// operations](super::Server::proactor); when the loop drains; when it is the running one,
     /// is gone, or of another server; and inside the server's own service.
     pub fn take_connection(
         &self,
@@ -73,6 +77,9 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
         let refuse = |why| Err(refuse("connection", connection, why));
         if cx.is_draining() {
             return refuse("its loop drains");
+        }
+        if cx.source_mut::<OnProactor<S, V>>(connection).is_some() {
+            return refuse("operations of this loop move its bytes");
         }
         match cx.source_mut::<OnLoop<S, V>>(connection) {
             Some(driver) if driver.is_of(self.host) => {
