@@ -216,6 +216,10 @@ impl<F> Plan<F> {
         let loops = options.loops.max(1);
         let (share, care) = server.split()?;
         settings::check_loops(share.bounds.connections_max, loops)?;
+        if options.rebalancing.is_some() && share.proactor.is_some() {
+            let what = "with operations: they are of one loop. Take the reactor, or no rebalancing";
+            return Err(Error::new(ErrorKind::Invalid, "rebalance", what));
+        }
         let is_handed_over = care.hand_over.is_some();
         if options.rebalancing.is_some() && share.proactor.is_some() {
             let what = "the connections of a server by operations, which stay at their loop: take \
