@@ -221,11 +221,6 @@ impl<F> Plan<F> {
             return Err(Error::new(ErrorKind::Invalid, "rebalance", what));
         }
         let is_handed_over = care.hand_over.is_some();
-        if options.rebalancing.is_some() && share.proactor.is_some() {
-            let what = "the connections of a server by operations, which stay at their loop: take \
-                        Accepting::One, which is even from the beginning, or the reactor";
-            return Err(Error::new(ErrorKind::Invalid, "rebalance", what));
-        }
         let imbalance_max = options.rebalancing.map_or(usize::MAX, |most| most.max(1));
         let board = Board::new(loops, share.bounds.connections_max, imbalance_max);
         let shares = share.divide(&board, options.accepting, is_handed_over)?;
