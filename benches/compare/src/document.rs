@@ -26,9 +26,11 @@ CPU is the time that all threads of the server were on a processor, the kernel's
 as the clock's samples do (`stat`). Memory is VmRSS at the end. Times are of a batch: from its first
 octet sent to its last received; of (c) from before connecting to the server's close.
 
-The client costs less than what it measures if *busy* is near 100 %: then the server had always something
-to do. *client us* is the client's own processor time for a request, beside the server's. The floor does
-the same system calls as the client and so cannot be much busier than it.
+How it was checked that the client is cheaper than what it measures: *client us* is its own processor
+time for a request, beside the server's; and where *busy* is near 100 % the server had always something
+to do. It does the system calls of the floor, throws the answers away in the kernel, and so can cost
+about as much as the floor, but not more; if it costs more than a server, the line below the table says so.
+Work of others on the machine lowers *busy* and requests/s and raises the times.
 
 With two processors for the server and two in the machine the client shares one of them, so a gain of two
 cannot be; the floor on two shows what can.";

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ trine, its peers and a floor on loopback: processor time of a request, requests 
   --seconds S          for so long each time (default: 1)
   --quick              a check: floor and trine, workloads a and b, one round of 0.5 s
   --write              replace the tables and the chart of the repository by those of this run
-  --install-peers      install nginx, haproxy and h2o with apt-get if they are missing
+  --install-peers      install nginx, haproxy and h2o with apt-get if they are missing; where
+                       there is an init system it may start them as services, too
   --help               this
 ";
 
@@ -90,8 +92,8 @@ fn only(names: &str) -> Result<Vec<Row>, String> {
     let names: Vec<&str> = names.split(',').map(str::trim).collect();
     for name in &names {
         if !ROWS.iter().any(|row| row.is_meant_by(name)) {
-            let mut known: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
-            known.dedup();
+            let known: BTreeSet<&str> = ROWS.iter().map(|row| row.name).collect();
+            let known: Vec<&str> = known.into_iter().collect();
             let known = known.join(", ");
             return Err(format!(
                 "--only: no server is called {name}; there are {known}"

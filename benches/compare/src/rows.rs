@@ -58,7 +58,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 impl Row {
-    /// Whether `--only NAME` means it: its name, a part of it up to a space, with either between.
+    /// Whether `--only NAME` means it: by its name, with spaces or hyphens, or by its first word.
     #[must_use]
     pub fn is_meant_by(&self, name: &str) -> bool {
         let wanted = name.replace(' ', "-");

@@ -28,9 +28,27 @@ pub fn full(results: &Results) -> String {
                 cells(&outcomes[place], floor)
             );
         }
-        text.push('\n');
+        let _ = writeln!(text, "\n{}\n", client_share(results, place));
     }
     text
+}
+
+/// Between what and what the client cost of the processor time of a server, for each server that had a
+/// processor of its own.
+fn client_share(results: &Results, place: usize) -> String {
+    let shares = one_processor(results).filter_map(|(row, outcomes)| {
+        let figures = outcomes[place].figures()?;
+        Some((figures.client / figures.cpu, row.name))
+    });
+    let mut shares: Vec<(f64, &str)> = shares.collect();
+    shares.sort_by(|one, other| one.0.total_cmp(&other.0));
+    match (shares.first(), shares.last()) {
+        (Some((least, of_least)), Some((most, of_most))) => format!(
+            "A request cost the client {least:.2} ({of_least}) to {most:.2} ({of_most}) of what it cost \
+the server."
+        ),
+        _ => String::new(),
+    }
 }
 
 /// All cells of a row but the first.
@@ -110,10 +128,12 @@ fn beside(results: &Results, outcomes: &[Outcome]) -> String {
 fn best_peers(results: &Results) -> String {
     let mut text = String::from("| the best peer |");
     let mut ours = String::from("| trine single, x the best peer |");
+    let mut aims = String::from("| aim of trine single |");
     for place in 0..results.workloads.len() {
         let best = results.best_peer(place);
         let name = best.map_or("-", |(row, _)| row.name);
         let _ = write!(text, " {name} |");
+        let _ = write!(aims, " {} |", results.workloads[place].aim);
         let own = results
             .find("trine single", 1, place)
             .zip(results.floor(place));
@@ -127,7 +147,7 @@ fn best_peers(results: &Results) -> String {
         );
     }
     let rest = " | | |\n";
-    text + rest + &ours + rest
+    text + rest + &ours + rest + &aims + " | | 160 |\n"
 }
 
 /// From one processor to two: requests a second and processor time of a request, as ratios to the same
