@@ -137,6 +137,23 @@ impl LoopPerCore {
         S: 'static,
         F: Fn(&Core, &mut EventLoop<S>) -> Result<S> + Send + Sync + 'static,
     {
+        self.run_to_the_end(move |core, event_loop| {
+            let state = set_up(core, event_loop)?;
+            Ok((state, |_: &mut EventLoop<S>| {}))
+        })
+    }
+
+    /// As [`run`](LoopPerCore::run); `set_up` also gives what looks at each loop when it has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](LoopPerCore::run).
+    pub(crate) fn run_to_the_end<S, E, F>(self, set_up: F) -> Result<()>
+    where
+        S: 'static,
+        E: FnOnce(&mut EventLoop<S>),
+        F: Fn(&Core, &mut EventLoop<S>) -> Result<(S, E)> + Send + Sync + 'static,
+    {
         let places = self.places()?;
         let fellows = Fellows::new(self.loops);
         let (set_up, start) = (Arc::new(set_up), Arc::new(Start::new(self.loops)));
@@ -163,6 +180,30 @@ impl LoopPerCore {
         ends(threads)
     }
 
+    /// One loop, on the calling thread, as `run_to_the_end` does several on theirs.
+    ///
+    /// # Errors
+    ///
+    /// What `set_up` says, or the loop.
+    pub(crate) fn run_here<S, E>(
+        set_up: impl FnOnce(&Core, &mut EventLoop<S>) -> Result<(S, E)>,
+    ) -> Result<()>
+    where
+        S: 'static,
+        E: FnOnce(&mut EventLoop<S>),
+    {
+        let core = Core {
+            number: 0,
+            fellows: Fellows::new(1),
+        };
+        let mut event_loop = EventLoop::new()?;
+        let (mut state, at_the_end) = set_up(&core, &mut event_loop)?;
+        join_in(&core.fellows, core.number, &mut event_loop)?;
+        let ended = event_loop.run(&mut state);
+        at_the_end(&mut event_loop);
+        ended
+    }
+
     /// The processors, if the loops are pinned.
     fn places(&self) -> Result<Vec<usize>> {
         if self.pinning == Pinning::None {
@@ -182,18 +223,18 @@ impl Default for LoopPerCore {
 }
 
 /// The life of one thread. It ends well, but early, when another one could not be set up.
-fn one<S: 'static>(
+fn one<S: 'static, E: FnOnce(&mut EventLoop<S>)>(
     core: &Core,
     place: Option<usize>,
     start: &Start,
-    set_up: &impl Fn(&Core, &mut EventLoop<S>) -> Result<S>,
+    set_up: &impl Fn(&Core, &mut EventLoop<S>) -> Result<(S, E)>,
 ) -> Result<()> {
     let ready = CallOff(start);
     if let Some(cpu) = place {
         pin(cpu).map_err(|error| Error::io("run on", format!("processor {cpu}"), error))?;
     }
     let mut event_loop = EventLoop::new()?;
-    let mut state = set_up(core, &mut event_loop)?;
+    let (mut state, at_the_end) = set_up(core, &mut event_loop)?;
     let fellow = join_in(&core.fellows, core.number, &mut event_loop)?;
     std::mem::forget(ready); // it holds nothing but a reference
     if !start.wait_for_the_others() {
@@ -205,6 +246,7 @@ fn one<S: 'static>(
         Ok(()) if event_loop.context().contains(fellow) => core.fellows.stop(),
         _ => {} // drained: the others have been told
     }
+    at_the_end(&mut event_loop);
     ended
 }
 

@@ -24,7 +24,7 @@ use rustix::net::{
 };
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
-use super::error::{Error, Result};
+use super::error::{Error, ErrorKind, Result};
 use super::peer::Peer;
 #[cfg(feature = "testing")]
 use super::simulated::SimulatedSocket;
@@ -202,23 +202,35 @@ impl StreamListener {
         sockets: usize,
         address: impl ToSocketAddrs,
     ) -> Result<Vec<StreamListener>> {
-        let address = resolve(address)?;
-        let listeners = StreamListener::tcp_for(sockets, address);
-        listeners.map_err(|error| Error::io("listen on", address.to_string(), error))
+        // Bound without sharing it is refused when anybody listens there; it also gets the port.
+        let first = StreamListener::bind_tcp(address)?;
+        let mut all = first.more(sockets.saturating_sub(1))?;
+        all.insert(0, first);
+        all.truncate(sockets);
+        Ok(all)
     }
 
-    fn tcp_for(sockets: usize, address: SocketAddr) -> io::Result<Vec<StreamListener>> {
-        // Bound without sharing it is refused when anybody listens there; it also gets the port.
-        let first = tcp_socket(address)?;
-        first.bind(&SockAddr::from(address))?;
-        let bound = first.local_addr()?;
-        drop(first);
-        let shared = |_| {
-            let socket = tcp_socket(address)?;
-            socket.set_reuse_port(true)?;
-            StreamListener::listening(socket, &bound)
+    /// So many more sockets that listen on the address of this one, with which the kernel spreads the
+    /// connections from now on; who waits in the queue of this one stays there.
+    ///
+    /// # Errors
+    ///
+    /// For a Unix socket, and for one that another user bound.
+    pub(crate) fn more(&self, sockets: usize) -> Result<Vec<StreamListener>> {
+        let Some(address) = self.local_address() else {
+            let what = "a Unix socket: only TCP has several sockets at one address";
+            return Err(Error::new(ErrorKind::Invalid, "divide", what));
         };
-        (0..sockets).map(shared).collect()
+        let listen = || {
+            SockRef::from(&self.end).set_reuse_port(true)?;
+            let another = |_| {
+                let socket = tcp_socket(address)?;
+                socket.set_reuse_port(true)?;
+                StreamListener::listening(socket, &SockAddr::from(address))
+            };
+            (0..sockets).map(another).collect::<io::Result<_>>()
+        };
+        listen().map_err(|error| Error::io("listen on", address.to_string(), error))
     }
 
     fn tcp(address: SocketAddr) -> io::Result<StreamListener> {

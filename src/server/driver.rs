@@ -2,28 +2,30 @@
 //! between the machine and the service. Makes no decision of its own.
 
 mod facts;
+mod on_loop;
 mod pressed;
 mod record;
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::host::Host;
 use super::ladder::Rung;
+use super::present::Present;
+use super::transport::Transport;
 use super::unit::{InHand, Unit};
 use crate::connection::{Call, CloseReason, Connection, Flow, Reply, Step, Turn, Wake};
 use crate::http::Request;
-use crate::reactor::{
-    Context, Event, EventSource, Local, Next, Peer, Readiness, Registry, Removed, ShortRead, Stream,
-};
+use crate::reactor::{Event, Next, Peer, Readiness, ShortRead};
 use crate::service::Service;
 
-/// One connection of a server.
-pub(super) struct Driver<S, V> {
+pub(super) use on_loop::OnLoop;
+
+/// One connection of a server: over the transport `T`, at home with a host that it finds by `H`.
+pub(super) struct Driver<S, H, T> {
     connection: Connection,
-    stream: Stream,
-    host: Local<Host<S, V>>,
+    stream: T,
+    home: H,
     /// What the kernel said and no read or write has used up.
     ready: Readiness,
     end: CloseReason,
@@ -53,17 +55,17 @@ const MARKS: Readiness = Readiness::READ_CLOSED.union(Readiness::PRIORITY);
 /// Bytes one connection may write in one turn, before others get theirs.
 const WRITE_PER_TURN: usize = 256 * 1024;
 
-impl<S: 'static, V: Service<S>> Driver<S, V> {
+impl<S: 'static, H, T: Transport> Driver<S, H, T> {
     pub(super) fn new(
-        (stream, peer): (Stream, &Peer),
-        host: Local<Host<S, V>>,
+        (stream, peer): (T, &Peer),
+        home: H,
         connection: Connection,
         counted: Counted,
-    ) -> Driver<S, V> {
+    ) -> Driver<S, H, T> {
         Driver {
             connection,
             stream,
-            host,
+            home,
             ready: Readiness::READABLE.union(Readiness::WRITABLE),
             end: CloseReason::HandlerPanicked, // unless it ends by itself
             counted,
@@ -72,18 +74,14 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         }
     }
 
-    /// Ends a connection that never became a source.
-    pub(super) fn give_up(mut self, cx: &mut Context<'_, S>) {
-        self.end = CloseReason::Overloaded;
-        self.leave(cx);
-    }
-
-    fn run(
+    /// Does what `event` makes possible, with what `host` lends.
+    #[inline(always)]
+    fn run<V: Service<S>>(
         &mut self,
         event: Event,
         host: &mut Host<S, V>,
         state: &mut S,
-        cx: &mut Context<'_, S>,
+        cx: &mut impl Present,
     ) -> Next {
         if host.overload.rung() >= Rung::NoKeepAlive
             && let Some(next) = self.run_pressed(event, host, state, cx)
@@ -128,24 +126,12 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         if is_observed {
             host.report(None, cx);
         }
-        if self.connection.holds_memory() {
-            self.rest_with_memory(host, cx);
-        }
         next
-    }
-
-    /// It waits, and holds buffers meanwhile: as little as it can, and perhaps too much for the server.
-    #[inline(never)]
-    fn rest_with_memory(&mut self, host: &mut Host<S, V>, cx: &mut Context<'_, S>) {
-        self.connection.handle_blocked(&mut host.pools);
-        if host.is_near_a_limit() {
-            host.judge_in(self.host, cx);
-        }
     }
 
     #[cold]
     #[inline(never)]
-    fn let_go_if_over(&mut self, unit: &mut Unit<'_, S, V>) {
+    fn let_go_if_over<V: Service<S>>(&mut self, unit: &mut Unit<'_, S, V>) {
         if !self.connection.is_streaming() {
             unit.let_go(&mut self.exchange);
         }
@@ -154,13 +140,13 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     /// Does what the connection wishes, from `step` on, until it has to wait. Goes straight along the
     /// way of a request that is answered at once; for all else there is a loop aside.
     #[inline(always)]
-    fn drive(
+    fn drive<V: Service<S>>(
         &mut self,
         mut step: Step,
         written: &mut usize,
         turn: &mut Turn<'_>,
         unit: &mut Unit<'_, S, V>,
-        cx: &Context<'_, S>,
+        cx: &impl Present,
     ) -> Next {
         if let Step::Read = step {
             let Some(next) = self.read(turn) else {
@@ -202,13 +188,13 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     /// Goes on until there is a request to be answered, or an error, which is what the loop is told.
     #[cold]
     #[inline(never)]
-    fn go_on(
+    fn go_on<V: Service<S>>(
         &mut self,
         mut step: Step,
         written: &mut usize,
         turn: &mut Turn<'_>,
         unit: &mut Unit<'_, S, V>,
-        cx: &Context<'_, S>,
+        cx: &impl Present,
     ) -> Result<(), Next> {
         loop {
             let went_on = match step {
@@ -224,12 +210,12 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     /// The steps that are not on the way of a request that is answered at once. An error is what the
     /// loop is told.
     #[inline(never)]
-    fn step_aside(
+    fn step_aside<V: Service<S>>(
         &mut self,
         step: Step,
         turn: &mut Turn<'_>,
         unit: &mut Unit<'_, S, V>,
-        cx: &Context<'_, S>,
+        cx: &impl Present,
     ) -> Result<Option<Step>, Next> {
         Ok(match step {
             Step::Announced => {
@@ -255,11 +241,11 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     }
 
     #[inline(always)]
-    fn answer(
+    fn answer<V: Service<S>>(
         &mut self,
         turn: &mut Turn<'_>,
         unit: &mut Unit<'_, S, V>,
-        cx: &Context<'_, S>,
+        cx: &impl Present,
     ) -> Step {
         let (waker, in_hand) = (|| promise(cx), &mut self.exchange);
         let call = |request: &Request<'_>, reply: Reply<'_>| unit.call(request, reply, in_hand);
@@ -267,11 +253,11 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     }
 
     #[cold]
-    fn exchange(
+    fn exchange<V: Service<S>>(
         &mut self,
         turn: &mut Turn<'_>,
         unit: &mut Unit<'_, S, V>,
-        cx: &Context<'_, S>,
+        cx: &impl Present,
     ) -> Step {
         let (waker, in_hand) = (|| promise(cx), &mut self.exchange);
         let call = |call: Call<'_>, flow: &mut Flow<'_>| unit.exchange(in_hand, call, flow);
@@ -347,85 +333,25 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         self.connection.poll(turn)
     }
 
-    /// Counts the end, and lets in whoever waits for room.
-    fn leave(mut self, cx: &mut Context<'_, S>) {
+    /// How it ended, for the books.
+    fn ended(&mut self) -> CloseReason {
         if self.end.resets() {
             self.stream.abort_on_close();
         }
         if (self.end, self.counted) == (CloseReason::DrainedIdle, Counted::Finishing) {
             self.end = CloseReason::Drained; // it was idle when it had finished, not before
         }
-        drop(self.stream); // a descriptor is free, and a server that lent one is the first to know
-        let listener = cx.with(self.host, |host, cx| {
-            host.report(Some(self.end), cx);
-            host.metrics.count_close(self.end);
-            if let Some(recorder) = &mut host.recorder {
-                recorder.close(cx.token(), cx.nanos(), self.end);
-            }
-            host.refused -= usize::from(self.counted == Counted::Refused);
-            host.reserve.refill();
-            let waiting = host.gate.leave();
-            host.report_drain();
-            waiting
-        });
-        if let Some(listener) = listener.flatten() {
-            cx.resume(listener);
-        }
+        self.end
     }
 }
 
 /// What wakes the connection that runs, when a promised answer is there.
-fn promise<S: 'static>(cx: &Context<'_, S>) -> Box<dyn Wake> {
-    let waker = cx.waker(cx.token());
+fn promise(cx: &impl Present) -> Box<dyn Wake> {
+    let waker = cx.waker();
     Box::new(move || waker.wake())
 }
 
-impl<S: 'static, V: Service<S>> EventSource<S> for Driver<S, V> {
-    fn register(&mut self, registry: &mut Registry<'_>) -> io::Result<()> {
-        registry.stream(&self.stream)
-    }
-
-    #[inline]
-    fn handle(&mut self, event: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {
-        let host = self.host;
-        cx.with(host, |host, cx| self.run(event, host, state, cx))
-            .unwrap_or(Next::Close)
-    }
-
-    fn removed(mut self: Box<Self>, why: Removed, state: &mut S, cx: &mut Context<'_, S>) {
-        let let_go = AssertUnwindSafe(|| {
-            cx.with(self.host, |host, _| {
-                if !matches!(why, Removed::Closed | Removed::Panicked) {
-                    self.end = self.connection.handle_abort(&mut host.pools);
-                }
-                let (service, metrics) = (&mut host.service, &mut host.metrics);
-                let mut unit = Unit {
-                    service,
-                    state,
-                    metrics,
-                };
-                unit.let_go(&mut self.exchange);
-            });
-        });
-        // Whatever the service's values do when they are dropped, the connection leaves.
-        let result = catch_unwind(let_go);
-        self.leave(cx);
-        if let Err(payload) = result {
-            resume_unwind(payload);
-        }
-    }
-
-    /// One that only lingers has said its last word.
-    fn is_settled(&self) -> bool {
-        self.connection.is_settled()
-    }
-
-    fn name(&self) -> &'static str {
-        "http connection"
-    }
-}
-
-impl<S, V> fmt::Debug for Driver<S, V> {
+impl<S, H, T> fmt::Debug for Driver<S, H, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Driver({})", self.connection.state_name())
     }

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::driver::Counted;
 use super::ladder::{Ladder, Rung};
-use super::metrics::{DrainCount, ServerMetrics};
+use super::metrics::ServerMetrics;
+use super::models::Part;
 use super::observer::{Moment, Noted, Observer};
 use super::overload::{ALL, Change, Overload, share};
+use super::present::Present;
 use super::recorder::Recorder;
 use super::reload::Live;
 use super::sweep::Sweep;
@@ -43,6 +46,8 @@ pub(super) struct Host<S, V> {
     pub(super) sweep: Option<Token>,
     /// Descriptors for clients that come when the process has no other.
     pub(super) reserve: Reserve,
+    /// Which of several loops it is on, if there are several.
+    pub(super) part: Option<Part>,
     bounds: Bounds,
     /// In bytes: with as much in use, the first rung is entered.
     memory_alarm: usize,
@@ -103,6 +108,7 @@ impl<S, V> Host<S, V> {
             overload: Overload::new(bounds.ladder),
             sweep: None,
             reserve,
+            part: None,
             memory_alarm: alarm(&bounds.ladder, bounds.memory_max),
             connections_alarm: alarm(&bounds.ladder, bounds.connections_max),
             bounds,
@@ -121,10 +127,7 @@ impl<S, V> Host<S, V> {
     /// Tells the observer how the exchanges of the connection that runs went.
     #[cold]
     #[inline(never)]
-    pub(super) fn report(&mut self, ended: Option<CloseReason>, cx: &mut Context<'_, S>)
-    where
-        S: 'static,
-    {
+    pub(super) fn report(&mut self, ended: Option<CloseReason>, cx: &mut impl Present) {
         let Some(observer) = &mut self.observer else {
             return;
         };
@@ -138,10 +141,33 @@ impl<S, V> Host<S, V> {
         }
     }
 
+    /// One more connection is there.
+    pub(super) fn enter(&mut self) {
+        self.gate.enter();
+        if let Some(part) = &self.part {
+            part.enter();
+        }
+    }
+
+    /// A connection is gone, and so is its descriptor. The listener to resume, if one waits for room.
+    pub(super) fn leave(&mut self, counted: Counted) -> Option<Token> {
+        self.refused -= usize::from(counted == Counted::Refused);
+        self.reserve.refill();
+        let waiting = self.gate.leave();
+        if let Some(part) = &self.part {
+            part.leave();
+        }
+        self.report_drain();
+        waiting
+    }
+
     pub(super) fn live(&self) -> Live {
         Live {
             config: self.config.clone(),
-            connections_max: self.bounds.connections_max,
+            connections_max: match &self.part {
+                Some(part) => part.connections_max_of_all(),
+                None => self.bounds.connections_max,
+            },
         }
     }
 
@@ -149,24 +175,9 @@ impl<S, V> Host<S, V> {
     #[inline]
     pub(super) fn report_drain(&self) {
         if !self.is_listening && self.gate.live() == 0 {
-            self.report_end();
-        }
-    }
-
-    #[cold]
-    fn report_end(&self) {
-        let DrainCount {
-            finished,
-            idle,
-            cut,
-        } = self.metrics.drain();
-        let requests = self.metrics.requests;
-        match cut {
-            0 => {
-                tracing::info!(target: "trine::http", finished, idle, requests, "drained: nothing was cut");
-            }
-            _ => {
-                tracing::warn!(target: "trine::http", cut, finished, idle, requests, "drained by force");
+            match &self.part {
+                None => self.metrics.report_drain(),
+                Some(part) => part.drained(), // what all of them count is said at the end
             }
         }
     }
@@ -179,15 +190,32 @@ impl<S, V> Host<S, V> {
             return None;
         };
         self.metrics.reloads += 1;
+        if let Some(part) = &self.part {
+            part.tell_others(live);
+        }
+        self.adopt(live)
+    }
+
+    /// Goes by new settings from now on. The listener to resume, if one waits for room.
+    pub(super) fn adopt(&mut self, live: &Live) -> Option<Token> {
+        let connections_max = match &self.part {
+            Some(part) => part.take_connections_max(live.connections_max),
+            None => live.connections_max,
+        };
         let config = within_bounds(live.config.clone());
         self.deadlines_before = Some(self.config.deadlines);
         self.config = config;
-        self.bounds.connections_max = live.connections_max;
-        self.connections_alarm = alarm(&self.bounds.ladder, live.connections_max);
+        self.bounds.connections_max = connections_max;
+        self.connections_alarm = alarm(&self.bounds.ladder, connections_max);
         match self.is_full() {
             true => None,
             false => self.gate.take_waiting(),
         }
+    }
+
+    /// How many loops serve the same.
+    pub(super) fn loops(&self) -> usize {
+        self.part.as_ref().map_or(1, Part::loops)
     }
 
     /// The deadlines in force, and those before.

@@ -3,6 +3,7 @@
 use super::driver::{Counted, Driver};
 use super::host::Host;
 use super::ladder::Rung;
+use super::models::Desk;
 use super::observer::Noted;
 use crate::connection::{CloseReason, Connection, Turn};
 use crate::reactor::{
@@ -15,6 +16,8 @@ pub(super) struct HttpAcceptor<S, V> {
     host: Local<Host<S, V>>,
     /// Accepted when the server was full, for the place of somebody idle.
     waiting: Option<(Stream, Peer)>,
+    /// Gives connections to other loops.
+    desk: Option<Desk>,
 }
 
 /// What to do with one client more.
@@ -28,6 +31,20 @@ enum Admission {
 }
 
 impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
+    pub(super) fn new(host: Local<Host<S, V>>) -> HttpAcceptor<S, V> {
+        HttpAcceptor {
+            host,
+            waiting: None,
+            desk: None,
+        }
+    }
+
+    /// The same for one that gives connections to other loops.
+    pub(super) fn sharing(self, desk: Desk) -> HttpAcceptor<S, V> {
+        let desk = Some(desk);
+        HttpAcceptor { desk, ..self }
+    }
+
     /// The flight recorder, if there is one, learns of the connection that was just accepted.
     fn begin_record(&self, token: Token, peer: Peer, cx: &mut Context<'_, S>) {
         cx.with(self.host, |host, cx| {
@@ -41,10 +58,9 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
 /// The listener source of a server.
 pub(super) fn listener<S: 'static, V: Service<S>>(
     socket: StreamListener,
-    host: Local<Host<S, V>>,
+    acceptor: HttpAcceptor<S, V>,
 ) -> Listener<HttpAcceptor<S, V>> {
-    let waiting = None;
-    Listener::new(socket, HttpAcceptor { host, waiting })
+    Listener::new(socket, acceptor)
 }
 
 impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
@@ -65,10 +81,10 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         let mut noted = None;
         let connection = cx.with(local, |host, cx| {
             noted = host.observer.as_ref().map(|_| Noted::new(peer.clone()));
+            host.enter();
             let date = host.date.at(cx.unix_seconds());
             let mut turn = Turn::new(cx.now(), date, &host.config, &mut host.pools);
             turn.journal = noted.as_mut().map(|noted| &mut noted.journal);
-            host.gate.enter();
             let connection = match counted {
                 Counted::Refused => Connection::refused(&mut turn),
                 Counted::Served | Counted::Finishing => Connection::new(turn.now, turn.config),
@@ -96,6 +112,14 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         }
     }
 
+    /// A client that another loop accepted is gone before this one has taken it.
+    pub(super) fn turn_off(&mut self, reason: CloseReason, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, _| {
+            host.metrics.accepted += 1;
+            host.metrics.count_close(reason);
+        });
+    }
+
     /// Sees to whoever waits for a place. Whether nobody does any more.
     fn seat_waiting(&mut self, cx: &mut Context<'_, S>) -> bool {
         let Some((stream, peer)) = self.waiting.take() else {
@@ -118,8 +142,9 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
     }
 }
 
-impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
-    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool {
+impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
+    /// Whether one more may come in to this loop.
+    fn has_room_here(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool {
         let is_seated = self.waiting.is_none() || self.seat_waiting(cx);
         let has_room = cx.with(self.host, |host, cx| {
             // Before a drain closes the socket, whoever stands in the queue is let in.
@@ -138,6 +163,12 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
             has_room
         });
         has_room.unwrap_or(false)
+    }
+}
+
+impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
+    fn has_room(&mut self, listener: Token, cx: &mut Context<'_, S>) -> bool {
+        self.has_room_here(listener, cx) || self.desk.as_ref().is_some_and(Desk::has_room_or_waits)
     }
 
     fn wait_for_room(&mut self, listener: Token, cx: &mut Context<'_, S>) {
@@ -162,6 +193,13 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
     }
 
     fn accept(&mut self, stream: Stream, peer: Peer, _state: &mut S, cx: &mut Context<'_, S>) {
+        let kept = match &mut self.desk {
+            Some(desk) => desk.give(stream, peer),
+            None => Some((stream, peer)),
+        };
+        let Some((stream, peer)) = kept else {
+            return; // another loop has it
+        };
         cx.with(self.host, |host, _| host.metrics.accepted += 1);
         self.admit(stream, peer, cx);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ladder::Rung;
 use crate::connection::CloseReason;
 
-/// Counters of one server on one loop. Those that do not say what is so now only grow.
+/// Counters of one server, on one loop or on all that it has. Those that do not say what is so now only grow.
 #[derive(Clone, Debug)]
 pub struct ServerMetrics {
     /// Connections now.
@@ -22,7 +22,7 @@ pub struct ServerMetrics {
     /// Descriptors that are kept back now; see
     /// [`Server::reserve_descriptors`](super::Server::reserve_descriptors).
     pub descriptors_kept: usize,
-    /// What is done now about being short of something.
+    /// What is done now about being short of something; of several loops, by the one that does most.
     pub rung: Rung,
     /// Connections accepted.
     pub accepted: u64,
@@ -67,6 +67,71 @@ impl ServerMetrics {
             reloads_failed: 0,
             shares_spent: 0,
             closed,
+        }
+    }
+
+    /// Adds what another loop of the same server counts.
+    pub(super) fn add(&mut self, other: &ServerMetrics) {
+        let ServerMetrics {
+            connections,
+            connections_max,
+            memory,
+            memory_spare,
+            memory_max,
+            descriptors_kept,
+            rung,
+            accepted,
+            turned_away,
+            requests,
+            panics,
+            reloads,
+            reloads_failed,
+            shares_spent,
+            rung_entries,
+            rung_times,
+            closed,
+        } = other;
+        self.connections += connections;
+        self.connections_max += connections_max;
+        self.memory += memory;
+        self.memory_spare += memory_spare;
+        self.memory_max += memory_max;
+        self.descriptors_kept += descriptors_kept;
+        self.rung = self.rung.max(*rung);
+        self.accepted += accepted;
+        self.turned_away += turned_away;
+        self.requests += requests;
+        self.panics += panics;
+        self.reloads += reloads;
+        self.reloads_failed += reloads_failed;
+        self.shares_spent += shares_spent;
+        for (sum, count) in self.rung_entries.iter_mut().zip(rung_entries) {
+            *sum += count;
+        }
+        for (sum, time) in self.rung_times.iter_mut().zip(rung_times) {
+            *sum += *time;
+        }
+        for (sum, count) in self.closed.iter_mut().zip(closed) {
+            *sum += count;
+        }
+    }
+
+    /// Says what became of the connections, when a drain is over.
+    #[cold]
+    pub(super) fn report_drain(&self) {
+        let DrainCount {
+            finished,
+            idle,
+            cut,
+        } = self.drain();
+        let requests = self.requests;
+        match cut {
+            0 => {
+                tracing::info!(target: "trine::http", finished, idle, requests, "drained: nothing was cut");
+            }
+            _ => {
+                tracing::warn!(target: "trine::http", cut, finished, idle, requests, "drained by force");
+            }
         }
     }
 

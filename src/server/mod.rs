@@ -63,42 +63,43 @@ mod access_line;
 mod driver;
 mod exposition;
 mod host;
+mod install;
 mod ladder;
 mod listener;
 mod memory;
 mod metrics;
+mod models;
 mod observer;
 mod overload;
+mod present;
 mod recorder;
 mod reload;
 mod served;
 mod settings;
 mod sweep;
 mod timeline;
+mod transport;
 mod unit;
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::connection::Config;
 use crate::hand_over::HandOver;
-use crate::reactor::{Context, EventLoop, Reserve, Result, Signal, Sources, StreamListener};
+use crate::reactor::{EventLoop, Result, Signal, Sources, StreamListener};
 use crate::service::{Service, respond};
-#[cfg(feature = "systemd")]
-use crate::systemd::Notify;
 use crate::{Request, Response};
 
-use host::{Bounds, Host};
+use host::Bounds;
 use observer::Observer;
-use recorder::Recorder;
 
 pub use access_line::{Combined, Escaped};
 pub use exposition::{Exposition, Family};
 pub use host::ServerHandle;
 pub use ladder::{Ladder, Rung};
 pub use metrics::{DrainCount, ServerMetrics};
+pub use models::{Accepting, CoreOptions, Model, ServerMeter, Serving};
 pub use reload::{Live, NoReload, OnReload, Reload};
 pub use served::{Ended, Served};
 pub use timeline::{Happened, Record, Timeline};
@@ -256,51 +257,15 @@ impl<R> Server<R> {
         V: Service<S>,
         R: Reload<S>,
     {
-        settings::check(&self.config, self.bounds.connections_max)?;
-        settings::check_bounds(&self.bounds)?;
-        settings::check_recorder(self.recorder)?;
-        let reserve = Reserve::new(self.reserve)?;
+        let (share, care) = self.split()?;
         let mut cx = sources.context();
-        let mut host = Host::new(service, self.config, self.bounds, reserve);
-        host.observer = self.observer;
-        host.recorder = NonZeroUsize::new(self.recorder).map(Recorder::new);
-        let host = cx.share(host);
-        let handle = ServerHandle::new(host);
-        let listener = match cx.insert(listener::listener(self.listener, host)) {
-            Ok(listener) => listener,
-            Err(error) => {
-                drop(cx.unshare(host));
-                return Err(error.into());
-            }
-        };
-        let reload = self.reload.into_call();
-        let attend = |cx: &mut Context<'_, S>| {
-            #[cfg(feature = "systemd")]
-            if self.notifies {
-                notify(reload.is_some(), cx)?; // before those who reload
-            }
-            reload::attach(reload, handle, cx)?;
-            let hand_over = self.hand_over.map(|it| it.attach(cx, self.drain));
-            hand_over.unwrap_or(Ok(()))
-        };
-        match attend(&mut cx) {
+        let (handle, door) = share.install(service, &mut cx)?;
+        match care.attend(handle, &mut cx) {
             Ok(()) => Ok(handle),
             Err(error) => {
-                cx.remove(listener); // nobody would have the handle to what is served
+                cx.remove(door); // nobody would have the handle to what is served
                 Err(error)
             }
         }
-    }
-}
-
-/// Tells systemd how the server is, if it wants to hear it.
-#[cfg(feature = "systemd")]
-fn notify<S: 'static>(reloads: bool, cx: &mut Context<'_, S>) -> Result<()> {
-    let Some(notify) = Notify::from_environment()? else {
-        return Ok(());
-    };
-    match reloads {
-        true => notify.reloading_on(Signal::HUP).attach(cx),
-        false => notify.attach(cx),
     }
 }

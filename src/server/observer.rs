@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::metrics::ServerMetrics;
 use super::served::{Ended, Served};
@@ -48,6 +49,20 @@ impl Observer {
             call: Box::new(call),
             noted: HashMap::new(),
         }
+    }
+
+    /// The same function for each of `loops` loops, one at a time.
+    pub fn divide(self, loops: usize) -> Vec<Observer> {
+        let shared = Arc::new(Mutex::new(self.call));
+        let one = |_| {
+            let shared = Arc::clone(&shared);
+            Observer::new(move |served| {
+                // A panic in it is counted where it happened, and the next call is as welcome.
+                let mut call = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                call(served);
+            })
+        };
+        (0..loops).map(one).collect()
     }
 
     pub fn insert(&mut self, connection: Token, noted: Noted) {

@@ -23,14 +23,14 @@ pub struct Live {
 }
 
 /// What SIGHUP does to a server; made by [`Server::on_reload`].
-pub trait Reload<S>: sealed::Sealed {
+pub trait Reload<S>: sealed::Sealed + Send {
     /// What to call, if anything.
     #[doc(hidden)]
     fn into_call(self) -> Option<ReloadCall<S>>;
 }
 
 /// New settings by a callback, which says why there are none.
-type ReloadCall<S> = Box<dyn FnMut(&mut Live, &mut S) -> std::result::Result<(), String>>;
+type ReloadCall<S> = Box<dyn FnMut(&mut Live, &mut S) -> std::result::Result<(), String> + Send>;
 
 /// SIGHUP is left alone: by default it ends the process.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +93,7 @@ impl Server {
     #[must_use]
     pub fn on_reload<S, E: Display>(
         self,
-        mut change: impl FnMut(&mut Live, &mut S) -> std::result::Result<(), E> + 'static,
+        mut change: impl FnMut(&mut Live, &mut S) -> std::result::Result<(), E> + Send + 'static,
     ) -> Server<OnReload<S>> {
         let call = move |live: &mut Live, state: &mut S| {
             change(live, state).map_err(|error| error.to_string())
@@ -148,12 +148,14 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
         change: impl FnOnce(&mut Live) -> std::result::Result<(), E>,
     ) -> Result<()> {
         let fail = |why: String| Error::new(ErrorKind::Invalid, "reload", why);
-        let Some(mut live) = cx.with(self.host, |host, _| host.live()) else {
+        let asked = cx.with(self.host, |host, _| (host.live(), host.loops()));
+        let Some((mut live, loops)) = asked else {
             return Err(fail("a server from within its service".to_owned()));
         };
         let changed = catch_unwind(AssertUnwindSafe(|| change(&mut live)));
         let changed = match changed {
-            Ok(Ok(())) => settings::check(&live.config, live.connections_max),
+            Ok(Ok(())) => settings::check(&live.config, live.connections_max)
+                .and_then(|()| settings::check_loops(live.connections_max, loops)),
             Ok(Err(why)) => Err(fail(format!("the settings: {why}"))),
             Err(payload) => {
                 discard(payload);

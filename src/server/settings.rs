@@ -119,7 +119,8 @@ impl<R> Server<R> {
     /// [flight recorder](Server::flight_recorder), and 48 to 160 bytes for each connection.
     ///
     /// It is a limit of this server alone, as is that of the connections: several in one process, on one
-    /// loop or on [several](crate::concurrency::LoopPerCore), are to be given parts of what there is.
+    /// loop or on several, are to be given parts of what there is. One server [under](Server::under) loop
+    /// per core divides it among its loops.
     #[must_use]
     pub fn memory_max(mut self, bytes: usize) -> Server<R> {
         self.bounds.memory_max = bytes;
@@ -225,6 +226,18 @@ pub(super) fn check(config: &Config, connections_max: usize) -> Result<()> {
         0 => Err(serves_nobody("connections_max")),
         _ => Ok(()),
     }
+}
+
+/// Whether each of several loops has a connection to serve.
+pub(super) fn check_loops(connections_max: usize, loops: usize) -> Result<()> {
+    if connections_max < loops {
+        let what = format!(
+            "a connections_max of {connections_max} for {loops} loops, each of which has a part of it: \
+             raise it, or take fewer loops"
+        );
+        return Err(Error::new(ErrorKind::Invalid, "serve with", what));
+    }
+    Ok(())
 }
 
 /// Whether those make sense that stay for the life of the server.

@@ -17,7 +17,7 @@
 use std::collections::BinaryHeap;
 use std::fmt;
 
-use super::driver::Driver;
+use super::driver::OnLoop;
 use super::host::Host;
 use super::ladder::Rung;
 use crate::reactor::{Context, Event, EventSource, Local, Next, Removed};
@@ -121,7 +121,7 @@ impl Pass {
         cx: &mut Context<'_, S>,
     ) {
         let now = cx.now();
-        let Some(driver) = cx.source_mut::<Driver<S, V>>(token) else {
+        let Some(driver) = cx.source_mut::<OnLoop<S, V>>(token) else {
             return;
         };
         let Some(since) = driver.idle_since(of, host, now) else {
@@ -144,7 +144,7 @@ impl Pass {
     }
 
     fn evict<S: 'static, V: Service<S>>(&mut self, token: Token, cx: &mut Context<'_, S>) {
-        if let Some(driver) = cx.source_mut::<Driver<S, V>>(token) {
+        if let Some(driver) = cx.source_mut::<OnLoop<S, V>>(token) {
             driver.ask_for_place();
             cx.resume(token);
             self.evicted += 1;

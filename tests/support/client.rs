@@ -65,6 +65,11 @@ impl Client {
         Client::over(stream)
     }
 
+    /// The same connection once more, for a thread that sends while another reads.
+    pub fn second(&self) -> Client {
+        Client::over(self.stream.try_clone().unwrap())
+    }
+
     /// Sends FIN and goes on reading. No effect when the server has reset the connection already.
     pub fn finish(&self) {
         match self.stream.shutdown(Shutdown::Write) {
@@ -182,6 +187,26 @@ impl<T: Read + Write> Client<T> {
     pub fn take(&mut self, len: usize) -> usize {
         self.fill(len);
         self.held.drain(..len).count()
+    }
+
+    /// The next line, without its end.
+    #[track_caller]
+    pub fn line(&mut self) -> String {
+        let end = loop {
+            if let Some(at) = self.held.windows(2).position(|two| two == b"\r\n") {
+                break at;
+            }
+            self.fill(self.held.len() + 1);
+        };
+        let line: Vec<u8> = self.held.drain(..end + 2).take(end).collect();
+        String::from_utf8(line).unwrap()
+    }
+
+    /// The next octets.
+    #[track_caller]
+    pub fn octets(&mut self, len: usize) -> Vec<u8> {
+        self.fill(len);
+        self.held.drain(..len).collect()
     }
 
     /// How many reads it took so far: at least as many as the server's writes that did not arrive

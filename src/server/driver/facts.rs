@@ -4,9 +4,9 @@
 use super::{Counted, Driver};
 use crate::connection::{Step, Turn};
 use crate::reactor::{Event, Readiness};
-use crate::service::Service;
+use crate::server::transport::Transport;
 
-impl<S: 'static, V: Service<S>> Driver<S, V> {
+impl<S: 'static, H, T: Transport> Driver<S, H, T> {
     #[inline(never)]
     pub(super) fn handle_other(
         &mut self,

@@ -6,11 +6,13 @@ use super::super::ladder::Rung;
 use super::super::unit::Unit;
 use super::Driver;
 use crate::connection::{Step, Turn};
-use crate::reactor::{Context, Event, Local, Next, Readiness};
+use crate::reactor::{Event, Local, Next, Readiness};
+use crate::server::present::Present;
+use crate::server::transport::Transport;
 use crate::service::Service;
 use crate::time::Tick;
 
-impl<S: 'static, V: Service<S>> Driver<S, V> {
+impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Local<Host<S, V>>, T> {
     /// Since when it has been idle, if it is, and is a connection of `host`, which is at `local`.
     pub(in crate::server) fn idle_since(
         &self,
@@ -19,12 +21,14 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         now: Tick,
     ) -> Option<Tick> {
         let (deadlines, before) = host.deadlines();
-        match self.host == local {
+        match self.home == local {
             true => self.connection.idle_since(now, deadlines, before),
             false => None,
         }
     }
+}
 
+impl<S: 'static, H, T: Transport> Driver<S, H, T> {
     /// Asks it to go when it is resumed, if it is idle then.
     pub(in crate::server) fn ask_for_place(&mut self) {
         self.connection.ask_for_place();
@@ -48,12 +52,12 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
     /// short of nothing 9 instructions more, 1,013 for 1,004 (`.ci/instructions`).
     #[cold]
     #[inline(never)]
-    pub(super) fn run_pressed(
+    pub(super) fn run_pressed<V: Service<S>>(
         &mut self,
         event: Event,
         host: &mut Host<S, V>,
         state: &mut S,
-        cx: &mut Context<'_, S>,
+        cx: &mut impl Present,
     ) -> Option<Next> {
         self.connection.handle_no_keep_alive();
         if host.overload.rung() < Rung::Refuse {
@@ -95,18 +99,17 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         if is_observed {
             host.report(None, cx);
         }
-        self.rest_with_memory(host, cx);
         Some(next)
     }
 
     /// As [`drive`](Driver::drive), with every request turned away.
-    fn drive_refusing(
+    fn drive_refusing<V: Service<S>>(
         &mut self,
         mut step: Step,
         written: &mut usize,
         turn: &mut Turn<'_>,
         unit: &mut Unit<'_, S, V>,
-        cx: &Context<'_, S>,
+        cx: &impl Present,
     ) -> Next {
         loop {
             match self.go_on(step, written, turn, unit, cx) {

@@ -3,12 +3,13 @@
 use super::Driver;
 use crate::connection::{StateKind, Turn};
 use crate::http::Status;
-use crate::reactor::{Context, Event};
+use crate::reactor::Event;
+use crate::server::present::Present;
 use crate::server::recorder::{Moved, Recorder, Seen};
 use crate::server::timeline::Happened;
-use crate::service::Service;
+use crate::server::transport::Transport;
 
-impl<S: 'static, V: Service<S>> Driver<S, V> {
+impl<S: 'static, H, T: Transport> Driver<S, H, T> {
     /// Tells the flight recorder what came of an event. Apart, so that a server without one is not
     /// longer for it.
     #[cold]
@@ -19,7 +20,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         event: Event,
         turn: &Turn<'_>,
         written: usize,
-        cx: &Context<'_, S>,
+        cx: &impl Present,
     ) {
         let moved = Moved {
             nanos: cx.nanos(),
@@ -43,7 +44,7 @@ impl<S: 'static, V: Service<S>> Driver<S, V> {
         event: Event,
         answered: Option<Status>,
         moved: Moved,
-        cx: &Context<'_, S>,
+        cx: &impl Present,
     ) {
         let seen = Seen {
             event: Happened::of(event),

@@ -1,0 +1,86 @@
+//! A server under the concurrency model of one value: the same service, the same settings, the same
+//! connections.
+//!
+//! ```text
+//!   Single             thread ── loop ── listener, connections, service
+//!   HalfSyncHalfAsync  thread ── loop ── listener, connections ── queue ──> workers, each with a service
+//!   LoopPerCore        thread ── loop 0 ── listener, connections, service    the limits divided,
+//!                      thread ── loop 1 ── listener, connections, service    the end shared
+//! ```
+//!
+//! | take | when | costs |
+//! |---|---|---|
+//! | [`Single`](Model::Single) | answers take microseconds; one processor is enough | nothing |
+//! | [`HalfSyncHalfAsync`](Model::HalfSyncHalfAsync) | the service waits: for a disk, a lock, another server | a queue and a wake-up for each request |
+//! | [`LoopPerCore`](Model::LoopPerCore) | one processor is not enough, and there are many connections | a state for each loop; few connections may share one loop while the other has none |
+//!
+//! Several loops are one server to whoever operates it: they drain and end together, SIGHUP asks for
+//! new settings once and all take them, and a [`ServerMeter`] has the sum and the parts.
+
+mod board;
+mod desk;
+mod member;
+mod meter;
+mod serving;
+
+use crate::concurrency::{Pinning, WorkerOptions};
+
+pub(super) use board::Part;
+pub(super) use desk::{Desk, Intake};
+pub use meter::ServerMeter;
+pub use serving::Serving;
+
+/// How many threads there are, and which does what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Model {
+    /// One loop, on the calling thread, which calls the service: a call must not wait.
+    #[default]
+    Single,
+    /// One loop, on the calling thread, and workers that call the service: a call may wait. See
+    /// [`HalfSyncHalfAsync`](crate::concurrency::HalfSyncHalfAsync).
+    HalfSyncHalfAsync(WorkerOptions),
+    /// Several loops, each on a thread of its own, with connections, a service and a state of its own: a
+    /// call must not wait. See [`LoopPerCore`](crate::concurrency::LoopPerCore).
+    LoopPerCore(CoreOptions),
+}
+
+/// How many loops there are, where they run, and how connections come to them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CoreOptions {
+    /// Loops, and so threads; at least 1.
+    pub loops: usize,
+    /// Where they run.
+    pub pinning: Pinning,
+    /// Who gives connections to the loops.
+    pub accepting: Accepting,
+}
+
+impl Default for CoreOptions {
+    /// As many as processors that the process may use, not pinned, spread by the kernel.
+    fn default() -> CoreOptions {
+        let processors = std::thread::available_parallelism();
+        CoreOptions {
+            loops: processors.map_or(1, usize::from),
+            pinning: Pinning::None,
+            accepting: Accepting::Kernel,
+        }
+    }
+}
+
+/// Who gives connections to the loops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Accepting {
+    /// The kernel: each loop has a listening socket with the same address (`SO_REUSEPORT`), and a hash of
+    /// a client's address and port decides. Nothing is shared; with few clients it is uneven, which the
+    /// [meter](ServerMeter::loops) shows.
+    ///
+    /// Not for Unix sockets, which cannot be shared, nor for those that are
+    /// [handed over](crate::hand_over), of whose queues a successor would get one.
+    #[default]
+    Kernel,
+    /// Loop 0 accepts, and gives each connection to the loop that has the fewest of those that have room.
+    /// Even to one connection, for any socket, at the price of a wake-up for each connection that goes to
+    /// another loop.
+    One,
+}

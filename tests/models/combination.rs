@@ -1,0 +1,195 @@
+//! A row of the table: how a server is run, and what the behaviours need of one that runs.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::channel;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use trine::Server;
+use trine::concurrency::{Fellows, WorkerOptions};
+use trine::connection::CloseReason;
+use trine::server::{Accepting, CoreOptions, Model, ServerMeter, ServerMetrics};
+
+use crate::site::Site;
+use crate::support::client::Client;
+use crate::support::{PATIENCE, eventually};
+
+/// How events come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pattern {
+    /// Readiness: sources read and write by themselves.
+    Reactor,
+}
+
+/// Who runs loops and calls the service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Single,
+    HalfSync,
+    LoopPerCore,
+    /// The same with one loop that accepts for all.
+    OneAcceptor,
+}
+
+/// One way to run a server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Combination {
+    pub pattern: Pattern,
+    pub kind: Kind,
+}
+
+/// Loops of the models that have several: more than the processors of a small machine, and a divisor of
+/// the numbers of the tests.
+pub const LOOPS: usize = 4;
+
+impl Combination {
+    /// How many loops serve.
+    pub fn loops(&self) -> usize {
+        match self.kind {
+            Kind::Single | Kind::HalfSync => 1,
+            Kind::LoopPerCore | Kind::OneAcceptor => LOOPS,
+        }
+    }
+
+    /// Whether connections are spread over the loops to one.
+    pub fn is_even(&self) -> bool {
+        self.kind != Kind::LoopPerCore
+    }
+
+    fn model(&self) -> Model {
+        let per_core = |accepting| {
+            Model::LoopPerCore(CoreOptions {
+                loops: LOOPS,
+                accepting,
+                ..CoreOptions::default()
+            })
+        };
+        match self.kind {
+            Kind::Single => Model::Single,
+            Kind::HalfSync => Model::HalfSyncHalfAsync(WorkerOptions {
+                workers: 4,
+                ..WorkerOptions::default()
+            }),
+            Kind::LoopPerCore => per_core(Accepting::Kernel),
+            Kind::OneAcceptor => per_core(Accepting::One),
+        }
+    }
+
+    /// A server with the site of the suite.
+    pub fn start(&self) -> Running {
+        self.start_with(|server| server)
+    }
+
+    /// The same with other settings.
+    pub fn start_with(&self, configure: impl FnOnce(Server) -> Server) -> Running {
+        self.serve(configure, Site::default())
+    }
+
+    /// The same with a site of other kind.
+    pub fn serve(&self, configure: impl FnOnce(Server) -> Server, site: Site) -> Running {
+        let server = configure(Server::bind("127.0.0.1:0").unwrap());
+        let (address, model) = (server.local_address().unwrap(), self.model());
+        let Pattern::Reactor = self.pattern;
+        let (give, take) = channel();
+        let thread = thread::spawn(move || {
+            let serving = server.under(model);
+            serving.run_with(
+                move || site,
+                || (),
+                move |core, meter, _| {
+                    if core.number() == 0 {
+                        give.send((core.fellows().clone(), meter.clone())).unwrap();
+                    }
+                    Ok(())
+                },
+            )
+        });
+        let (fellows, meter) = take.recv_timeout(PATIENCE).unwrap();
+        Running {
+            address,
+            fellows,
+            meter,
+            thread: Some(thread),
+        }
+    }
+}
+
+/// A server that runs.
+pub struct Running {
+    address: SocketAddr,
+    fellows: Fellows,
+    meter: ServerMeter,
+    thread: Option<JoinHandle<trine::Result<()>>>,
+}
+
+impl Running {
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Counters that include all that had happened before the call.
+    pub fn counted(&self) -> ServerMetrics {
+        let mut sum = self.meter.read();
+        // Those that were asked for by the last reading have come when they are other ones, or when
+        // nothing has changed for a while.
+        for _ in 0..5 {
+            thread::sleep(Duration::from_millis(4));
+            sum = self.meter.read();
+        }
+        sum
+    }
+
+    pub fn meter(&self) -> &ServerMeter {
+        &self.meter
+    }
+
+    /// Waits until so many connections have ended for `reason`.
+    pub fn awaits_closed(&self, reason: CloseReason, count: u64) {
+        eventually(&format!("{count} closed: {reason}"), || {
+            self.meter.read().closed(reason) == count
+        });
+    }
+
+    pub fn drain(&self, grace: Duration) {
+        self.fellows.drain(grace);
+    }
+
+    pub fn force(&self) {
+        self.fellows.force();
+    }
+
+    /// Waits for the end that somebody asked for: how it ended, and what was counted.
+    pub fn ended(mut self) -> (trine::Result<()>, ServerMetrics) {
+        let thread = self.thread.take().unwrap();
+        eventually("the end of the server", || thread.is_finished());
+        let ended = thread.join().unwrap();
+        (ended, self.meter.read())
+    }
+
+    /// Drains the server, which has nothing left to do; all of its connections have ended then.
+    pub fn end(self) -> ServerMetrics {
+        self.drain(PATIENCE);
+        let (ended, counted) = self.ended();
+        ended.unwrap();
+        assert_eq!(counted.connections, 0);
+        assert_eq!(counted.accepted, counted.closed_total(), "{counted:?}");
+        counted
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        self.fellows.stop();
+        let joined = thread.join();
+        if !thread::panicking() {
+            joined.unwrap().unwrap();
+        }
+    }
+}

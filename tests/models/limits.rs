@@ -1,0 +1,136 @@
+//! Limits: of a request, and of the server as a whole, however many loops it has.
+
+use std::time::Duration;
+
+use trine::connection::CloseReason;
+
+use crate::Behaviour;
+use crate::combination::{Combination, LOOPS};
+use crate::support::client::{Client, get};
+use crate::support::eventually;
+
+pub const GROUP: &[Behaviour] = &[
+    (
+        "a head that is too long gets 431",
+        a_head_that_is_too_long_gets_431,
+    ),
+    (
+        "a body that is too long gets 413",
+        a_body_that_is_too_long_gets_413,
+    ),
+    (
+        "a connection has so many requests",
+        a_connection_has_so_many_requests,
+    ),
+    (
+        "clients beyond the limit get 503",
+        clients_beyond_the_limit_get_503,
+    ),
+    ("whoever is idle makes room", whoever_is_idle_makes_room),
+    (
+        "a place that comes free is taken",
+        a_place_that_comes_free_is_taken,
+    ),
+];
+
+fn a_head_that_is_too_long_gets_431(combination: &Combination) {
+    let server = combination.start();
+    let mut client = server.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    client.try_send("x".repeat(20_000));
+    assert_eq!(client.answer().status, 431);
+}
+
+fn a_body_that_is_too_long_gets_413(combination: &Combination) {
+    let server = combination.start_with(|server| server.body_bytes_max(100));
+    let mut client = server.client();
+    client.send("POST /collected HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n");
+    assert_eq!(client.answer().status, 413);
+    let mut client = server.client();
+    client.send("POST /collected HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send(format!("65\r\n{}\r\n0\r\n\r\n", "x".repeat(101)));
+    assert_eq!(client.answer().status, 413);
+}
+
+fn a_connection_has_so_many_requests(combination: &Combination) {
+    let server = combination.start_with(|server| server.requests_per_connection_max(3));
+    let mut client = server.client();
+    for number in 1..=3 {
+        let is_last = client.get("/").says("Connection: close");
+        assert_eq!(is_last, number == 3);
+    }
+    server.awaits_closed(CloseReason::RequestCap, 1);
+}
+
+/// Clients that wait for an answer, so that none of them makes room: as many as the server takes. More
+/// come, as the kernel spreads them, until each loop has what it may.
+fn fill(
+    combination: &Combination,
+    server: &crate::combination::Running,
+    places: usize,
+) -> Vec<Client> {
+    let mut served = Vec::new();
+    for _ in 0..places * 50 {
+        let mut client = server.client();
+        client.send(get("/later/3000"));
+        client.send(get("/"));
+        if client.is_silent_for(Duration::from_millis(30)) {
+            served.push(client);
+        } else {
+            assert!(
+                !combination.is_even(),
+                "refused with {} of {places} served",
+                served.len()
+            );
+            assert_eq!(client.answer().status, 503);
+        }
+        if served.len() == places {
+            return served;
+        }
+    }
+    panic!("{} of {places} served", served.len());
+}
+
+fn clients_beyond_the_limit_get_503(combination: &Combination) {
+    let places = 2 * LOOPS;
+    let server = combination.start_with(|server| server.connections_max(places));
+    assert_eq!(server.counted().connections_max, places);
+    let served = fill(combination, &server, places);
+    for _ in 0..5 {
+        let mut client = server.client();
+        let answer = client.get("/");
+        assert_eq!(answer.status, 503);
+        assert!(answer.says("Connection: close"));
+    }
+    for mut client in served {
+        assert_eq!(client.answer().text(), "late");
+        assert_eq!(client.answer().status, 200);
+    }
+    assert!(server.counted().closed(CloseReason::Overloaded) >= 5);
+}
+
+fn whoever_is_idle_makes_room(combination: &Combination) {
+    let places = 2 * LOOPS;
+    let server = combination.start_with(|server| server.connections_max(places));
+    let mut clients: Vec<_> = (0..4 * places).map(|_| server.client()).collect();
+    for client in clients.iter_mut().rev() {
+        // Those that came first have to leave, once they have been idle for a while.
+        client.try_send(get("/"));
+    }
+    eventually("somebody idle is evicted for each beyond the limit", || {
+        let counted = server.meter().read();
+        let made = counted.closed(CloseReason::Evicted) + counted.closed(CloseReason::Overloaded);
+        made > 0 && counted.connections <= places
+    });
+    assert_eq!(server.client().get("/").status, 200);
+}
+
+fn a_place_that_comes_free_is_taken(combination: &Combination) {
+    let places = LOOPS;
+    let server = combination.start_with(|server| server.connections_max(places));
+    for _ in 0..3 {
+        let served = fill(combination, &server, places);
+        served.into_iter().for_each(Client::reset);
+        eventually("all have left", || server.meter().read().connections == 0);
+    }
+}

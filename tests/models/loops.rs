@@ -1,0 +1,62 @@
+//! Several loops: all of them serve, and what they count adds up.
+
+use std::collections::BTreeSet;
+
+use crate::Behaviour;
+use crate::combination::{Combination, Kind, LOOPS};
+use crate::support::eventually;
+
+pub const GROUP: &[Behaviour] = &[
+    (
+        "every loop serves and what they count adds up",
+        every_loop_serves,
+    ),
+    (
+        "the service is called by as many threads as there are to be",
+        all_threads_call_the_service,
+    ),
+];
+
+fn every_loop_serves(combination: &Combination) {
+    let server = combination.start();
+    let mut clients: Vec<_> = (0..200).map(|_| server.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 200);
+    }
+    let counted = || server.meter().loops();
+    eventually("all is counted", || {
+        counted().iter().map(|it| it.requests).sum::<u64>() == 200
+    });
+    let loops = counted();
+    assert_eq!(loops.len(), combination.loops());
+    let connections: Vec<_> = loops.iter().map(|it| it.connections).collect();
+    assert_eq!(connections.iter().sum::<usize>(), 200);
+    for one in &loops {
+        assert_eq!(one.accepted, one.connections as u64, "{connections:?}");
+        assert!(one.requests > 0, "{connections:?}");
+    }
+    if combination.is_even() {
+        let even = 200 / combination.loops();
+        assert!(connections.iter().all(|it| *it == even), "{connections:?}");
+    }
+    let whole = server.meter().read();
+    let limits: usize = loops.iter().map(|it| it.connections_max).sum();
+    assert_eq!(limits, whole.connections_max);
+    drop(clients);
+    assert_eq!(server.end().accepted, 200);
+}
+
+fn all_threads_call_the_service(combination: &Combination) {
+    let server = combination.start();
+    let mut clients: Vec<_> = (0..100).map(|_| server.client()).collect();
+    let mut named = || -> BTreeSet<String> {
+        let all = clients.iter_mut().map(|it| it.get("/thread"));
+        all.map(|answer| answer.text().to_owned()).collect()
+    };
+    let threads = match combination.kind {
+        Kind::Single => 1,
+        Kind::HalfSync => return, // which worker is next is nobody's promise
+        Kind::LoopPerCore | Kind::OneAcceptor => LOOPS,
+    };
+    assert_eq!(named().len(), threads);
+}
