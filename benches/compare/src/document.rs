@@ -93,13 +93,19 @@ fn part(results: &Results) -> String {
 }
 
 fn provenance(results: &Results) -> String {
+    let peers = match results.versions() {
+        versions if versions.is_empty() => "none".into(),
+        versions => versions,
+    };
+    let rounds = match results.rounds {
+        1 => "one round".into(),
+        rounds => format!("{rounds} rounds"),
+    };
     format!(
-        "{}; {} rounds of {} s; others had {:.0} % of a processor meanwhile.\nPeers: {}.",
+        "{}; {rounds} of {} s; others had {:.0} % of a processor meanwhile.\nPeers: {peers}.",
         results.machine(),
-        results.rounds,
         results.window,
         results.others() * 100.0,
-        results.versions()
     )
 }
 

@@ -100,7 +100,10 @@ pub fn summary(results: &Results) -> String {
         }
         let _ = writeln!(text, " {}", beside(results, outcomes));
     }
-    text + &best_peers(results)
+    match results.rows.iter().any(|row| !row.is_own()) {
+        true => text + &best_peers(results),
+        false => text,
+    }
 }
 
 /// The rows that share nothing with the client.

@@ -1,16 +1,15 @@
 //! trine's server of `hello`: `--model` and `--pattern` say on what it runs.
 //!
-//! A value that this build has not is an error, and a row of it in `rows.rs` says so in the table.
+//! A value that this build has not is an error; a row of `rows.rs` with it is shown as failed.
 
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
 
 use lexopt::prelude::*;
-use trine::concurrency::{HalfSyncHalfAsync, LoopPerCore, WorkerOptions};
-use trine::reactor::StreamListener;
-use trine::{Reply, Request, Response, Server};
+use trine::concurrency::WorkerOptions;
+use trine::server::{CoreOptions, Model};
+use trine::{Answered, Reply, Request, Server};
 
 /// Beyond what any workload opens; the default is half of the descriptor limit.
 const CONNECTIONS_MAX: usize = 15_000;
@@ -54,45 +53,36 @@ fn flags() -> Result<Flags, Box<dyn Error>> {
 }
 
 fn serve(flags: &Flags) -> Result<(), Box<dyn Error>> {
-    match (flags.model.as_str(), flags.pattern.as_str()) {
-        ("single", "reactor") => {
-            let server = settings(Server::bind(flags.listen)?);
-            server.serve(|_| Response::text("hello"))?;
-        }
-        ("half-sync", "reactor") => {
-            let options = WorkerOptions {
-                workers: flags.threads,
-                ..WorkerOptions::default()
-            };
-            let service = HalfSyncHalfAsync::start(&options, || hello, || ())?;
-            settings(Server::bind(flags.listen)?).serve_with(service, ())?;
-        }
-        ("loop-per-core", "reactor") => {
-            let listeners = StreamListener::bind_tcp_for(flags.threads, flags.listen)?;
-            let listeners = Mutex::new(listeners);
-            let cores = LoopPerCore::new().loops(flags.threads);
-            cores.run(move |_, event_loop| {
-                let mut listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
-                let listener = listeners.pop().expect("there is one for each loop");
-                settings(Server::over(listener)).attach(event_loop, hello)?;
-                Ok(())
-            })?;
-        }
-        (model, pattern) => {
-            let problem = format!("--model {model} --pattern {pattern}: not in this build");
-            return Err(problem.into());
+    let model = model(flags)?;
+    let server = match flags.pattern.as_str() {
+        "reactor" => Server::bind(flags.listen)?,
+        other => return Err(format!("--pattern {other}: this build has only reactor").into()),
+    };
+    // What a connection may do here, as the others allow it: no end to its requests, many others.
+    let server = server
+        .requests_per_connection_max(u32::MAX)
+        .connections_max(CONNECTIONS_MAX);
+    Ok(server.under(model).run(|| hello, || ())?)
+}
+
+fn model(flags: &Flags) -> Result<Model, Box<dyn Error>> {
+    match flags.model.as_str() {
+        "single" => Ok(Model::Single),
+        "half-sync" => Ok(Model::HalfSyncHalfAsync(WorkerOptions {
+            workers: flags.threads,
+            ..WorkerOptions::default()
+        })),
+        "loop-per-core" => Ok(Model::LoopPerCore(CoreOptions {
+            loops: flags.threads,
+            ..CoreOptions::default()
+        })),
+        other => {
+            let known = "single, half-sync and loop-per-core";
+            Err(format!("--model {other}: this build has {known}").into())
         }
     }
-    Ok(())
 }
 
-fn hello(_: &Request<'_>, reply: Reply<'_>, (): &mut ()) -> trine::Answered {
+fn hello(_: &Request<'_>, reply: Reply<'_>, (): &mut ()) -> Answered {
     reply.text("hello")
-}
-
-/// What a connection may do here, as the others allow it: no end to its requests, many others.
-fn settings(server: Server) -> Server {
-    server
-        .requests_per_connection_max(u32::MAX)
-        .connections_max(CONNECTIONS_MAX)
 }
