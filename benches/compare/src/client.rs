@@ -126,7 +126,14 @@ impl<'a> Client<'a> {
     /// As [`run`](Client::run), and when an idle connection was closed or has been sent anything.
     pub fn finish(mut self) -> io::Result<()> {
         self.asks = false;
-        while self.links.iter().flatten().any(|link| link.missing > 0) {
+        // One that lives once has ended when the server has closed it, not before.
+        let ends = self.workload.lives == Lives::Once;
+        while self
+            .links
+            .iter()
+            .flatten()
+            .any(|link| ends || link.missing > 0)
+        {
             self.turn()?;
         }
         let flags = RecvFlags::DONTWAIT;

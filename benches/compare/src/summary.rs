@@ -136,10 +136,10 @@ mod tests {
     #[test]
     fn figures_are_medians_for_a_request_and_ratios_are_within_a_round() {
         let floor = Figures::of(&[sample(1000, 1), sample(1000, 2), sample(1000, 8)]);
-        let own = Figures::of(&[sample(1000, 2), sample(500, 1), sample(1000, 8)]);
+        let own = Figures::of(&[sample(1000, 3), sample(500, 1), sample(1000, 8)]);
         assert_eq!((floor.cpu, floor.cpu_min), (2.0, 1.0));
         assert_eq!((floor.user, floor.client, floor.rate), (0.5, 500.0, 1000.0));
-        assert_eq!(own.cpu_ratio(&floor), 1.0); // of 2, 1 and 1
+        assert_eq!(own.cpu_ratio(&floor), 1.0); // of 3, 1 and 1
         assert!((floor.p50 - 50.0).abs() < 1.0);
     }
 

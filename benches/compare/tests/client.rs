@@ -74,6 +74,19 @@ fn right_answers_are_counted_under_every_workload() {
 }
 
 #[test]
+fn a_server_may_close_some_time_after_its_last_answer() {
+    let workload = few(&WORKLOADS[2]);
+    let address = server(move |stream| {
+        answering(stream, &workload, |stream, _| {
+            stream.write_all(ANSWER).unwrap();
+            thread::sleep(Duration::from_millis(10));
+            false
+        });
+    });
+    assert!(load(address, &workload).unwrap() > 0);
+}
+
+#[test]
 fn a_connection_that_is_closed_fails_the_run() {
     let workload = few(&WORKLOADS[0]);
     let address = server(move |stream| {
