@@ -8,7 +8,7 @@ use crate::summary::Outcome;
 use crate::table::one_processor;
 
 const LABEL: usize = 150;
-const COLUMN: usize = 140;
+const COLUMN: usize = 160;
 const LINE: usize = 22;
 const HEAD: usize = 66;
 /// Pixels for the floor's own length, and how many of it a bar shows at most.

@@ -27,10 +27,17 @@ as the clock's samples do (`stat`). Memory is VmRSS at the end. Times are of a b
 octet sent to its last received; of (c) from before connecting to the server's close.
 
 How it was checked that the client is cheaper than what it measures: *client us* is its own processor
-time for a request, beside the server's; and where *busy* is near 100 % the server had always something
-to do. It does the system calls of the floor, throws the answers away in the kernel, and so can cost
-about as much as the floor, but not more; if it costs more than a server, the line below the table says so.
-Work of others on the machine lowers *busy* and requests/s and raises the times.
+time for a request, beside the server's, and a line below each table has the extremes; and where *busy* is
+near 100 % the server had always something to do. It does the system calls of the floor and throws the
+answers away in the kernel, so it costs about as much as the floor and less than whoever parses. Not so under
+(c), where connecting costs more than answering: there requests/s and times are as much the client's, and only
+CPU compares the servers. Work of others on the machine lowers *busy* and requests/s and raises the times.
+
+What the servers do differently: nginx, haproxy, h2o and the encoder of monoio-http write each of pipelined
+answers by itself, the others several at once; may_minihttp ignores `Connection: close`; h2o has the answer in a
+file; actix-web and ntex accept on one thread and serve on another; half-sync/half-async puts each request into a
+queue and wakes another thread, which is for services that wait and not for this one. *answer B* is the length of
+what each says.
 
 With two processors for the server and two in the machine the client shares one of them, so a gain of two
 cannot be; the floor on two shows what can.";

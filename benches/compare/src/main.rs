@@ -55,7 +55,8 @@ fn compare(flags: &Flags) -> Result<(), String> {
     }
     if flags.writes {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let written = document::write(&results, &root);
+        let written = root.canonicalize();
+        let written = written.and_then(|root| document::write(&results, &root));
         for path in written.map_err(|error| format!("write the tables: {error}"))? {
             eprintln!("wrote {}", path.display());
         }

@@ -157,7 +157,7 @@ fn best_peers(results: &Results) -> String {
 /// server on one.
 #[must_use]
 pub fn scaling(results: &Results) -> String {
-    let mut text = String::from("| from one processor to two |");
+    let mut text = String::from("| from one processor to two, ratios |");
     for workload in &results.workloads {
         let _ = write!(text, " ({}) requests/s | CPU |", workload.letter);
     }
