@@ -28,8 +28,8 @@ const CLIENTS: usize = 20;
 
 fn main() -> trine::Result<ExitCode> {
     let about = "SIGTERM under load: nothing is lost; a second one does not wait.";
-    let mut example = Example::from_arguments(about, "127.0.0.1:8080");
-    let (metrics, ended) = serve(&mut example, term_under_load)?;
+    let example = Example::from_arguments(about, "127.0.0.1:8080");
+    let (metrics, ended) = serve(&example, term_under_load)?;
     if !example.is_demo() {
         return ended.map(|()| ExitCode::SUCCESS);
     }
@@ -46,7 +46,7 @@ fn main() -> trine::Result<ExitCode> {
     ));
     timeline.check(drain.cut == 0, "and none was cut");
 
-    let (_, ended) = serve(&mut example, term_twice)?;
+    let (_, ended) = serve(&example, term_twice)?;
     let forced = ended.is_err_and(|error| error.kind() == ErrorKind::DrainForced);
     timeline.check(forced, "the second drain was forced: exit code 1");
     Ok(example.verdict())
@@ -55,7 +55,7 @@ fn main() -> trine::Result<ExitCode> {
 type Demo = fn(SocketAddr, &Timeline) -> io::Result<()>;
 
 /// Serves until a drain has ended, and says how.
-fn serve(example: &mut Example, demo: Demo) -> trine::Result<(ServerMetrics, trine::Result<()>)> {
+fn serve(example: &Example, demo: Demo) -> trine::Result<(ServerMetrics, trine::Result<()>)> {
     let server = Server::bind(example.listen)?;
     let address = server.local_address();
     let mut event_loop = EventLoop::new()?;

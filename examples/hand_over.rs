@@ -27,7 +27,7 @@ const MORE: &str = "  \
 fn main() -> trine::Result<ExitCode> {
     let about = "Restart without loss: the listening socket passes to a successor.";
     let (mut path, mut broken) = (PathBuf::from("./trine-hand-over"), false);
-    let mut example = Example::with_flags(about, "127.0.0.1:8080", MORE, |name, arguments| {
+    let example = Example::with_flags(about, "127.0.0.1:8080", MORE, |name, arguments| {
         match name {
             "path" => path = arguments.value()?.into(),
             "broken" => broken = true,

@@ -14,7 +14,7 @@ use support::{Example, Timeline, terminate};
 use trine::{Response, Server};
 
 fn main() -> trine::Result<ExitCode> {
-    let mut example = Example::from_arguments("The smallest server.", "127.0.0.1:8080");
+    let example = Example::from_arguments("The smallest server.", "127.0.0.1:8080");
     let server = Server::bind(example.listen)?;
     example.begin(server.local_address(), demo);
     server.serve(|request| match request.path() {

@@ -18,7 +18,7 @@ const CAP: u32 = 4;
 fn main() -> trine::Result<ExitCode> {
     let about =
         "Reuse, pipelining, half-close, HTTP/1.0 and a cap on the requests of a connection.";
-    let mut example = Example::from_arguments(about, "127.0.0.1:8080");
+    let example = Example::from_arguments(about, "127.0.0.1:8080");
     let mut server = Server::bind(example.listen)?;
     server.config_mut().requests_per_connection_max = CAP;
     let address = server.local_address();

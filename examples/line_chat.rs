@@ -78,7 +78,7 @@ impl StreamHandler<Room> for Chat {
 
 fn main() -> trine::Result<ExitCode> {
     let about = "A chat by lines, with broadcast and slow readers.";
-    let mut example = Example::from_arguments(about, "127.0.0.1:7001");
+    let example = Example::from_arguments(about, "127.0.0.1:7001");
     let mut event_loop = EventLoop::new()?;
     let listener = StreamListener::bind_tcp(example.listen)?;
     let address = listener.local_address();

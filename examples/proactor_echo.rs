@@ -84,7 +84,7 @@ fn main() -> trine::Result<ExitCode> {
     let about = "An echo server by operations, on io_uring where the kernel grants it.";
     let more = " [--pattern emulated|io-uring]";
     let mut options = ProactorOptions::default();
-    let mut example = Example::with_flags(about, "127.0.0.1:7001", more, |name, parser| {
+    let example = Example::with_flags(about, "127.0.0.1:7001", more, |name, parser| {
         if name != "pattern" {
             return Ok(false);
         }

@@ -18,8 +18,7 @@ use trine::storage::{StorageUnit, UnitOptions};
 use trine::{EventLoop, Signal, Sources};
 
 fn main() -> trine::Result<ExitCode> {
-    let mut example =
-        Example::from_arguments("A cache for the clients of Redis.", "127.0.0.1:6399");
+    let example = Example::from_arguments("A cache for the clients of Redis.", "127.0.0.1:6399");
     let memory = Memory::new(Options::default());
     let unit = StorageUnit::start(Box::new(memory), UnitOptions::default());
     let unit = unit.expect("a store in memory needs no thread");

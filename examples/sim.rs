@@ -14,7 +14,7 @@ use trine::{Answered, Deferred, Reply, Request, Response, Server, Signal, Source
 
 fn main() -> trine::Result<ExitCode> {
     let about = "A service tested under virtual time and faults (--demo), or served (without).";
-    let mut example = Example::from_arguments(about, "127.0.0.1:8080");
+    let example = Example::from_arguments(about, "127.0.0.1:8080");
     if example.is_demo() {
         an_hour_of_timeouts(&example.timeline);
         a_thousand_networks(&example.timeline);

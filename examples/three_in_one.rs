@@ -29,7 +29,7 @@ struct Echo {
 
 fn main() -> trine::Result<ExitCode> {
     let about = "Sockets, a timer and signals on one loop: an echo server.";
-    let mut example = Example::from_arguments(about, "127.0.0.1:7000");
+    let example = Example::from_arguments(about, "127.0.0.1:7000");
     let mut event_loop = EventLoop::new()?;
 
     let address = event_loop.tcp(example.listen, |echo: &mut Echo, link, bytes| {

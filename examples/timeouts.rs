@@ -31,7 +31,7 @@ const LARGE: usize = 16 << 20;
 
 fn main() -> trine::Result<ExitCode> {
     let about = "Five bad clients against a server with short deadlines.";
-    let mut example = Example::from_arguments(about, "127.0.0.1:8080");
+    let example = Example::from_arguments(about, "127.0.0.1:8080");
     let server = Server::bind(example.listen)?
         .head_timeout(HEAD)
         .body_timeout(BODY)

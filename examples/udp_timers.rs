@@ -114,7 +114,7 @@ fn keep_peer(peers: &mut Peers, id: u32, keep: Duration, cx: &mut Context<'_, Pe
 
 fn main() -> trine::Result<ExitCode> {
     let about = "Ten thousand peers on one UDP socket, each with a deadline of its own.";
-    let mut example = Example::from_arguments(about, "127.0.0.1:4433");
+    let example = Example::from_arguments(about, "127.0.0.1:4433");
     let mut event_loop = EventLoop::new()?;
     let address = event_loop.udp(example.listen, received)?;
     event_loop.drain_on_signals([Signal::TERM, Signal::INT], Duration::ZERO)?;

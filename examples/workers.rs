@@ -19,7 +19,7 @@ const WORK: Duration = Duration::from_millis(400);
 
 fn main() -> trine::Result<ExitCode> {
     let about = "Handlers that block: 2 workers, a queue of 4, 503 beyond it.";
-    let mut example = Example::from_arguments(about, "127.0.0.1:8080");
+    let example = Example::from_arguments(about, "127.0.0.1:8080");
     let options = WorkerOptions {
         workers: 2,
         queue: Bounds {

@@ -54,6 +54,11 @@ impl Buffer {
         }
     }
 
+    /// Counts with `meter` from now on, if it counted with another.
+    pub(crate) fn move_to(&mut self, meter: &Meter) {
+        self.charge = meter.charge(self.charge.bytes());
+    }
+
     /// How many bytes are held.
     #[inline]
     #[must_use]

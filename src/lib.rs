@@ -65,6 +65,7 @@
 //! | signals, the self-pipe | `reactor/signals.rs` |
 //! | wake-ups from threads, and when they cost a system call; the bounded inbox | `reactor/waker.rs`, `reactor/bell.rs`; `reactor/inbox.rs` |
 //! | accepting: limits, descriptors run out | `reactor/accept.rs` (states), `reactor/listener.rs` |
+//! | connecting without waiting | `reactor/connector.rs` |
 //! | TCP and Unix streams for other protocols | `reactor/stream.rs`, `reactor/stream_{source,pipe,host}.rs` |
 //! | datagrams, children, any descriptor, periodic and wall-clock timers | `reactor/{datagram,child,descriptor,schedule,wall_alarm}.rs` |
 //! | closures as sources (`every`, `tcp`, `udp`, `signals`, ...) | `reactor/sources.rs` |
@@ -85,6 +86,8 @@
 //! | what systemd is told, and the sockets it opened; root dropped for good | `systemd/`, `privileges.rs` |
 //! | what a drain finished and cut | `server/metrics.rs`, `server/host.rs` |
 //! | new settings for a running server, SIGHUP | `server/reload.rs` |
+//! | the model of a server as one value; a server of several loops, their limits, settings and counters | `server/models/` |
+//! | one loop accepts for all; connections that move between loops | `server/models/desk.rs`; `server/moving.rs`, `server/models/member.rs` |
 //! | sockets moved for a connection | `server/driver.rs`; deadlines, drain: `server/driver/facts.rs` |
 //! | how each exchange went: noted, told, as a line of a log | `connection/journal.rs`, `server/{observer,served,access_line}.rs` |
 //! | what can be set about a server, and whether it makes sense | `server/settings.rs` |

@@ -15,6 +15,7 @@ const EXAMPLES: &[&str] = &[
     "hand_over",
     "hello",
     "httpbin",
+    "io_models",
     "keepalive",
     "kv",
     "line_chat",
@@ -79,9 +80,46 @@ fn the_echo_by_operations_is_the_same_emulated() {
 }
 
 #[test]
+fn the_io_models_are_drawn_as_they_are_measured() {
+    let file = format!("trine-{}-io-models.svg", std::process::id());
+    let path = std::env::temp_dir().join(file);
+    let name = path.to_str().unwrap();
+    let few = ["--demo", "--connections", "1,40", "--seconds", "0.01"];
+    shows("io_models", &[&few[..], &["--svg", name]].concat());
+    let picture = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
+    for shown in [
+        "threads",
+        "polling",
+        "select",
+        "poll",
+        "epoll",
+        "io_uring",
+        "1 connection",
+        "40 connections",
+    ] {
+        assert!(
+            picture.contains(&format!(">{shown}</text>")),
+            "{shown}: {picture}"
+        );
+    }
+}
+
+#[test]
 fn the_server_for_testers_is_the_same_on_workers() {
     shows("httpbin", &["--demo", "--model", "half-sync"]);
     shows("httpbin", &["--demo", "--workers", "1", "--queue", "1"]);
+}
+
+#[test]
+fn the_servers_are_the_same_on_several_loops() {
+    let kernel = ["--demo", "--model", "loop-per-core", "--loops", "3"];
+    let one = ["--demo", "--loops", "3", "--accept", "one", "--pin"];
+    for name in ["httpbin", "kv"] {
+        shows(name, &kernel);
+        shows(name, &one);
+    }
 }
 
 #[test]
@@ -112,6 +150,8 @@ fn a_mistake_on_the_command_line_is_one_line_and_exit_code_2() {
         &["--workers", "0"],
         &["--queue", "many"],
         &["--model", "double"],
+        &["--accept", "two"],
+        &["--loops", "0"],
         &["--access-log"],
         &["--root"],
         &["--workers", "2", "--model", "single"],
@@ -121,6 +161,24 @@ fn a_mistake_on_the_command_line_is_one_line_and_exit_code_2() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(said.contains(arguments[arguments.len() - 1]), "{said}");
+    }
+}
+
+#[test]
+fn a_model_or_a_number_that_there_is_not_is_refused_by_name() {
+    for arguments in [
+        &["--serve", "magic"][..],
+        &["--demo", "--connections", "1,0"],
+        &["--demo", "--under-way", "many"],
+        &["--demo", "--seconds", "-1"],
+        &["--listen", "nowhere"],
+    ] {
+        let output = run("io_models", arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.lines().count(), 1, "{said}");
+        let wrong = arguments[arguments.len() - 1].rsplit(',').next().unwrap();
+        assert!(said.contains(wrong), "{said}");
     }
 }
 

@@ -11,6 +11,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use trine::proactor::{Pattern, ProactorOptions};
 use trine::service::respond;
 use trine::{EventLoop, Response, Server};
 
@@ -67,8 +68,22 @@ fn allocations(rounds: usize, mut work: impl FnMut()) -> usize {
 
 #[test]
 fn a_request_in_the_steady_state_allocates_nothing() {
+    allocates_nothing(None);
+    allocates_nothing(Some(Pattern::Emulated));
+    #[cfg(feature = "io-uring")]
+    allocates_nothing(Some(Pattern::IoUring));
+}
+
+/// By operations that `pattern` does, or over the reactor.
+fn allocates_nothing(pattern: Option<Pattern>) {
     let mut event_loop: EventLoop<()> = EventLoop::new().unwrap();
     let mut server = Server::bind("127.0.0.1:0").unwrap();
+    if let Some(pattern) = pattern {
+        server = server.proactor(ProactorOptions {
+            pattern,
+            ..ProactorOptions::default()
+        });
+    }
     server.config_mut().requests_per_connection_max = u32::MAX;
     let address = server.local_address().unwrap();
     let hello = respond(|request| match request.path() {
@@ -118,6 +133,10 @@ fn a_request_in_the_steady_state_allocates_nothing() {
             }
         };
         (0..20).for_each(|_| round()); // warm
-        assert_eq!(allocations(50, &mut round), 0, "{name}, 1,000 times");
+        assert_eq!(
+            allocations(50, &mut round),
+            0,
+            "{name}, 1,000 times, {pattern:?}"
+        );
     }
 }

@@ -34,16 +34,18 @@ mod spawn;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use access_log::Writing;
+use access_log::{AccessLog, Writing};
 use files::Files;
 use flags::OwnFlags;
 use operation::Operation;
 use site::Site;
 use spawn::{Bounds, Spawner};
 use support::Example;
-use support::metrics_page::MetricsPage;
-use support::server_flags::{Model, ServerFlags};
+use support::server_flags::ServerFlags;
+use trine::concurrency::Core;
+use trine::server::ServerMeter;
 use trine::{EventLoop, Server, Signal, Sources};
 
 const ABOUT: &str = "A server for testing clients: sends back what it gets.";
@@ -62,7 +64,7 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (mut flags, mut own) = (ServerFlags::default(), OwnFlags::default());
     let mut operation = Operation::default();
     let more = [OwnFlags::USAGE, Operation::USAGE, ServerFlags::USAGE].join("\n");
-    let mut example = Example::with_flags(ABOUT, "127.0.0.1:8080", &more, |name, arguments| {
+    let example = Example::with_flags(ABOUT, "127.0.0.1:8080", &more, |name, arguments| {
         Ok(own.take(name, arguments)?
             || operation.take(name, arguments)?
             || flags.take(name, arguments)?)
@@ -71,33 +73,42 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
         .is_demo()
         .then(|| demo::prepare(&mut own))
         .transpose()?;
-    let mut event_loop = EventLoop::new()?;
     let files = own.root.as_deref().map(open_root).transpose()?;
     let site = Site {
         is_anything: own.is_anything,
-        may_block: flags.model() == Model::HalfSync,
+        may_block: flags.may_block(),
         files,
-        spawner: Some(Spawner::new(&mut event_loop, Bounds::default())?),
-        metrics: MetricsPage::default(),
+        ..Site::default()
     };
     let server = flags.apply(operation.bind(example.listen)?);
-    let (server, writing) = match &own.access_log {
-        Some(path) => log_to(path, server, &mut event_loop)?,
+    let (server, log) = match &own.access_log {
+        Some(path) => log_to(path, server).map(|(server, log)| (server, Some(log)))?,
         None => (server, None),
     };
-    let may_block = site.may_block;
-    example.begin(server.local_address(), move |address, timeline| {
-        demo::demo(address, timeline, may_block, demo_folder.as_deref())
-    });
+    let address = server.local_address();
     let server = operation.reloading(server);
-    let page = site.metrics.clone();
-    let count = flags.attach(server, &mut event_loop, move || site.clone(), || ())?;
-    page.follow(count, &mut event_loop)?;
-    event_loop.drain_on_signals([Signal::TERM, Signal::INT], flags.drain_limit())?;
-    let ended = event_loop.run(&mut ());
-    drop(event_loop); // and with it whoever writes lines
+    let (log, writing) = log.unzip();
+    let (page, spawner) = (site.metrics.clone(), Arc::clone(&site.spawner));
+    let (begun, may_block) = (example.clone(), site.may_block);
+    let set_up = move |core: &Core, meter: &ServerMeter, event_loop: &mut EventLoop<()>| {
+        if core.number() > 0 {
+            return Ok(()); // the rest is there once
+        }
+        if let Some(log) = log.clone() {
+            event_loop.signals([Signal::HUP], move |(), _, _| log.reopen())?;
+        }
+        let _ = spawner.set(Spawner::new(event_loop, Bounds::default())?); // it is set once
+        page.follow(meter, event_loop)?;
+        let folder = demo_folder.clone();
+        begun.begin(address, move |address, timeline| {
+            demo::demo(address, timeline, may_block, folder.as_deref())
+        });
+        Ok(())
+    };
+    let serving = server.under(flags.model());
+    let ended = serving.run_with(move || site.clone(), || (), set_up);
     if let Some(writing) = writing {
-        writing.finish();
+        writing.finish(); // whoever writes lines is gone
     }
     ended?;
     Ok(example.verdict())
@@ -107,18 +118,11 @@ fn open_root(path: &Path) -> Result<Files, String> {
     Files::new(path).map_err(|error| format!("--root {}: {error}", path.display()))
 }
 
-/// Has a line written to `path` for each request, and the file opened anew on SIGHUP.
-fn log_to(
-    path: &Path,
-    server: Server,
-    event_loop: &mut EventLoop<()>,
-) -> Result<(Server, Option<Writing>), Box<dyn std::error::Error>> {
+/// Has a line written to `path` for each request.
+fn log_to(path: &Path, server: Server) -> Result<(Server, (AccessLog, Writing)), String> {
     let (log, writing) = access_log::open(path)
         .map_err(|error| format!("--access-log {}: {error}", path.display()))?;
-    let reopened = log.clone();
-    event_loop.signals([Signal::HUP], move |(), _, _| reopened.reopen())?;
-    Ok((
-        server.on_served(move |served| log.note(served)),
-        Some(writing),
-    ))
+    let noting = log.clone();
+    let server = server.on_served(move |served| noting.note(served));
+    Ok((server, (log, writing)))
 }

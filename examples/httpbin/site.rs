@@ -1,5 +1,6 @@
 //! What each path is answered with.
 
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ pub struct Site {
     pub may_block: bool,
     /// What `/files/...` is, if anything.
     pub files: Option<Files>,
-    /// Who starts children for `/spawn`.
-    pub spawner: Option<Spawner>,
+    /// Who starts children for `/spawn`, when there is one.
+    pub spawner: Arc<OnceLock<Spawner>>,
     pub metrics: MetricsPage,
 }
 
@@ -53,7 +54,7 @@ impl Service for Site {
         if self.is_anything || path.starts_with("/anything") {
             return reply.send(anything::describe(request));
         }
-        if let (Some(command), Some(spawner)) = (command_of(path), &self.spawner) {
+        if let (Some(command), Some(spawner)) = (command_of(path), self.spawner.get()) {
             return spawner.run(command, reply);
         }
         match path.rsplit_once('/') {

@@ -28,6 +28,7 @@ mod stores;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use service::Kv;
@@ -35,9 +36,11 @@ use stores::Choice;
 use support::Example;
 use support::metrics_page::MetricsPage;
 use support::server_flags::ServerFlags;
+use trine::concurrency::Core;
 use trine::resp::RespServer;
+use trine::server::ServerMeter;
 use trine::storage::{Health, StorageUnit, UnitOptions};
-use trine::{EventLoop, Server, Signal, Sources};
+use trine::{EventLoop, Server, Sources};
 
 const ABOUT: &str = "A durable key-value server over HTTP.";
 const RESP_USAGE: &str = "  \
@@ -61,7 +64,7 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
         None,
         [Choice::USAGE, RESP_USAGE, ServerFlags::USAGE].join("\n"),
     );
-    let mut example = Example::with_flags(ABOUT, "127.0.0.1:8080", &more, |name, arguments| {
+    let example = Example::with_flags(ABOUT, "127.0.0.1:8080", &more, |name, arguments| {
         if name == "resp" {
             resp = Some(address(arguments)?);
             return Ok(true);
@@ -76,27 +79,34 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let listening = server.local_address();
     let resp = resp.map(RespServer::bind).transpose()?;
     let unit = choice.open(UnitOptions::default())?;
-    let mut event_loop = EventLoop::new()?;
-    unit.maintain_on(&mut event_loop)?;
-    watch(&unit, &mut event_loop)?;
     let kv = Kv {
         unit: unit.clone(),
         patience: flags.handler_limit(),
         page: MetricsPage::default(),
     };
-    let page = kv.page.clone();
-    let count = flags.attach(server, &mut event_loop, move || kv.clone(), || None)?;
-    page.follow(count, &mut event_loop)?;
-    if let Some(server) = resp {
-        server.attach(&mut event_loop, unit.clone())?;
-    }
-    event_loop.drain_on_signals([Signal::TERM, Signal::INT], flags.drain_limit())?;
-    example.begin(listening, demo::demo);
-    let mut failure = None;
-    let ended = event_loop.run(&mut failure);
-    drop(event_loop);
-    if let Some(why) = failure {
-        return Err(why.into());
+    let (failure, resp) = (Failure::default(), Mutex::new(resp));
+    let set_up = {
+        let (page, unit, failure) = (kv.page.clone(), unit.clone(), Arc::clone(&failure));
+        let begun = example.clone();
+        move |core: &Core, meter: &ServerMeter, event_loop: &mut EventLoop<()>| {
+            if core.number() > 0 {
+                return Ok(()); // the rest is there once
+            }
+            unit.maintain_on(event_loop)?;
+            watch(&unit, &failure, event_loop)?;
+            page.follow(meter, event_loop)?;
+            let resp = resp.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(server) = resp {
+                server.attach(event_loop, unit.clone())?;
+            }
+            begun.begin(listening, demo::demo);
+            Ok(())
+        }
+    };
+    let serving = server.under(flags.model());
+    let ended = serving.run_with(move || kv.clone(), || (), set_up);
+    if let Some(why) = failure.get() {
+        return Err(why.clone().into());
     }
     close(unit)?;
     if example.is_demo() {
@@ -113,14 +123,18 @@ fn address(from: &mut lexopt::Parser) -> Result<SocketAddr, lexopt::Error> {
 }
 
 /// Why the server ends, if it does before it is asked to.
-type Failure = Option<String>;
+type Failure = Arc<OnceLock<String>>;
 
 /// A store that cannot be opened ends the server; until it is open, it says that it is not ready.
-fn watch(unit: &StorageUnit, event_loop: &mut EventLoop<Failure>) -> trine::Result<()> {
-    let unit = unit.clone();
-    event_loop.every(Duration::from_millis(50), move |failure, _, cx| {
+fn watch(
+    unit: &StorageUnit,
+    failure: &Failure,
+    event_loop: &mut EventLoop<()>,
+) -> trine::Result<()> {
+    let (unit, failure) = (unit.clone(), Arc::clone(failure));
+    event_loop.every(Duration::from_millis(50), move |(), _, cx| {
         if let Health::Closed(why) = unit.health() {
-            *failure = Some(why);
+            let _ = failure.set(why); // the first is the cause
             cx.stop();
         }
     })?;

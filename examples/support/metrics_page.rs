@@ -1,15 +1,12 @@
-//! The page `/metrics`: written by the loop once a second, shown by any thread.
+//! The page `/metrics`: written by one loop once a second, shown by any thread.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use trine::reactor::Context;
-use trine::server::Exposition;
+use trine::server::{Exposition, ServerMeter};
 use trine::{EventLoop, Response, Sources};
 
-use super::server_flags::Count;
-
-/// What the server and its loop count, as Prometheus reads it.
+/// What the server and its loops count, as Prometheus reads it.
 #[derive(Clone, Default)]
 pub struct MetricsPage {
     latest: Arc<Mutex<Exposition>>,
@@ -19,22 +16,19 @@ impl MetricsPage {
     /// Has the loop write the page, now and once a second.
     pub fn follow<W: 'static>(
         &self,
-        count: Count<W>,
+        meter: &ServerMeter,
         event_loop: &mut EventLoop<W>,
     ) -> trine::Result<()> {
         let write = {
-            let latest = Arc::clone(&self.latest);
-            move |cx: &mut Context<'_, W>| {
+            let (latest, meter) = (Arc::clone(&self.latest), meter.clone());
+            move || {
                 let mut page = Exposition::new();
-                if let Some(server) = count(cx) {
-                    page.servers(&[("", &server)]);
-                }
-                page.event_loop(cx.metrics());
+                page.serving(&meter);
                 *latest.lock().unwrap_or_else(PoisonError::into_inner) = page;
             }
         };
-        write(&mut event_loop.context());
-        event_loop.every(Duration::from_secs(1), move |_, _, cx| write(cx))?;
+        write();
+        event_loop.every(Duration::from_secs(1), move |_, _, _| write())?;
         Ok(())
     }
 

@@ -14,8 +14,8 @@ use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::process::{ExitCode, exit};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -29,14 +29,15 @@ pub trait Take: FnMut(&str, &mut lexopt::Parser) -> Result<bool, lexopt::Error> 
 
 impl<F: FnMut(&str, &mut lexopt::Parser) -> Result<bool, lexopt::Error>> Take for F {}
 
-/// How this example was asked to run.
+/// How this example was asked to run. Clones are the same.
+#[derive(Clone)]
 pub struct Example {
     /// Where to listen.
     pub listen: SocketAddr,
     /// What happened when.
     pub timeline: Timeline,
     is_demo: bool,
-    clients: Vec<JoinHandle<()>>,
+    clients: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 impl Example {
@@ -73,7 +74,7 @@ impl Example {
             listen,
             timeline: Timeline::new(),
             is_demo,
-            clients: Vec::new(),
+            clients: Arc::default(),
         }
     }
 
@@ -84,7 +85,7 @@ impl Example {
 
     /// Says where the server listens, or starts `demo` against it, which is to end the server by
     /// [`terminate`].
-    pub fn begin<F>(&mut self, address: Option<SocketAddr>, demo: F)
+    pub fn begin<F>(&self, address: Option<SocketAddr>, demo: F)
     where
         F: FnOnce(SocketAddr, &Timeline) -> io::Result<()> + Send + 'static,
     {
@@ -94,17 +95,23 @@ impl Example {
             return;
         }
         let timeline = self.timeline.clone();
-        self.clients.push(thread::spawn(move || {
+        let client = thread::spawn(move || {
             if let Err(error) = demo(address, &timeline) {
                 timeline.check(false, format_args!("the clients met an error: {error}"));
                 let _ = terminate();
             }
-        }));
+        });
+        self.clients().push(client);
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the clients. The exit code says whether all that was checked held.
-    pub fn verdict(mut self) -> ExitCode {
-        for client in self.clients.drain(..) {
+    pub fn verdict(self) -> ExitCode {
+        let clients = std::mem::take(&mut *self.clients());
+        for client in clients {
             let panicked = client.join().is_err();
             self.timeline
                 .failures

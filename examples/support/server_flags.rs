@@ -3,14 +3,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use trine::concurrency::{HalfSyncHalfAsync, WorkerOptions};
+use trine::Server;
+use trine::concurrency::{Pinning, WorkerOptions};
 use trine::connection::{Config, Rate};
-use trine::reactor::Context;
-use trine::server::{Reload, ServerMetrics};
+use trine::proactor::{Pattern, ProactorOptions};
+use trine::server::{Accepting, CoreOptions, Model};
 use trine::time::Span;
-use trine::{EventLoop, Server, Service, Signal, Sources};
-
-use super::metrics_page::MetricsPage;
 
 /// What was said on the command line; what was not keeps its default.
 #[derive(Default)]
@@ -28,23 +26,23 @@ pub struct ServerFlags {
     max_connections: Option<usize>,
     max_requests: Option<u32>,
     memory_limit: Option<usize>,
-    model: Option<Model>,
+    pattern: Option<Pattern>,
+    model: Option<Kind>,
     workers: Option<usize>,
     queue: Option<usize>,
+    loops: Option<usize>,
+    accepting: Option<Accepting>,
+    is_pinned: bool,
     flight_recorder: Option<usize>,
     watch_stalls: Option<u64>,
 }
 
-/// What a server counts.
-pub type Count<W> = Box<dyn Fn(&mut Context<'_, W>) -> Option<ServerMetrics>>;
-
-/// Who calls the service.
+/// What `--model` says.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Model {
-    /// The loop: a call must not wait.
+enum Kind {
     Single,
-    /// Worker threads, behind a queue: a call may block.
     HalfSync,
+    LoopPerCore,
 }
 
 /// The lowest rates are judged over the timeout that is asked for, at so many bytes a second.
@@ -69,10 +67,17 @@ impl ServerFlags {
   --max-connections N   at one time (default half of the descriptors)
   --max-requests N      on one connection (default 1000)
   --memory-limit BYTES  that connections hold in buffers together (default a quarter of the memory)
-  --model MODEL         who calls the service: single, the loop (default), or half-sync, worker
-                        threads that may block (default with --workers or --queue)
+  --pattern PATTERN     what moves the bytes: reactor, by readiness (default), proactor, by operations
+                        over epoll, or io-uring, by operations of the kernel, over epoll if it refuses
+  --model MODEL         who calls the service: single, the loop (default); half-sync, worker threads
+                        that may block (default with --workers or --queue); or loop-per-core, each
+                        of several loops (default with --loops, --accept or --pin)
   --workers N           worker threads (default 8)
   --queue N             requests that wait for a worker; more are answered 503 (default 1024)
+  --loops N             loops, each on a thread of its own (default one for each processor)
+  --accept WHO          who gives connections to the loops: kernel, by a hash (default), or one of the
+                        loops, evenly
+  --pin                 each loop on one processor
   --flight-recorder N   log the life of each connection that ends badly, its last N records
   --watch-stalls MS     log what keeps the loop for longer, while it does";
 
@@ -92,67 +97,58 @@ impl ServerFlags {
             "max-connections" => self.max_connections = positive(name, from)?,
             "max-requests" => self.max_requests = positive(name, from)?,
             "memory-limit" => self.memory_limit = positive(name, from)?,
+            "pattern" => self.pattern = pattern(from)?,
             "model" => self.model = Some(model(from)?),
             "workers" => self.workers = positive(name, from)?,
             "queue" => self.queue = positive(name, from)?,
+            "loops" => self.loops = positive(name, from)?,
+            "accept" => self.accepting = Some(accepting(from)?),
+            "pin" => self.is_pinned = true,
             "flight-recorder" => self.flight_recorder = positive(name, from)?,
             "watch-stalls" => self.watch_stalls = positive(name, from)?,
             _ => return Ok(false),
         }
-        match (self.model, self.workers.or(self.queue)) {
-            (Some(Model::Single), Some(_)) => {
+        self.check_model()
+    }
+
+    /// Whether the flags of models are those of one.
+    fn check_model(&self) -> Result<bool, lexopt::Error> {
+        let workers = self.workers.or(self.queue).is_some();
+        let loops = self.has_loops();
+        match self.model {
+            Some(Kind::Single) if workers => {
                 Err("--model single has neither --workers nor --queue".into())
             }
+            Some(Kind::Single | Kind::HalfSync) if loops => {
+                Err("--loops, --accept and --pin are for --model loop-per-core".into())
+            }
+            Some(Kind::LoopPerCore) if workers => {
+                Err("--model loop-per-core has neither --workers nor --queue".into())
+            }
+            None if workers && loops => Err("workers and loops are of two models".into()),
             _ => Ok(true),
         }
     }
 
-    /// Who calls the service.
+    /// Whether something was said of several loops.
+    fn has_loops(&self) -> bool {
+        self.loops.is_some() || self.accepting.is_some() || self.is_pinned
+    }
+
+    /// Who runs the loops and calls the service.
     pub fn model(&self) -> Model {
-        let implied = self.workers.or(self.queue).map(|_| Model::HalfSync);
-        self.model.or(implied).unwrap_or(Model::Single)
-    }
-
-    /// Runs `server` with the service under the model that was asked for, and has its loop write `page`.
-    /// Each thread that calls the service makes its own, and its own state; so does the loop.
-    pub fn serve<V: Service<W>, W: 'static, R: Reload<W>>(
-        &self,
-        server: Server<R>,
-        page: &MetricsPage,
-        service: impl Fn() -> V + Send + Sync + 'static,
-        state: impl Fn() -> W + Send + Sync + Clone + 'static,
-    ) -> trine::Result<()> {
-        let mut event_loop = EventLoop::new()?;
-        let count = self.attach(server, &mut event_loop, service, state.clone())?;
-        page.follow(count, &mut event_loop)?;
-        event_loop.drain_on_signals([Signal::TERM, Signal::INT], self.drain_limit())?;
-        event_loop.run(&mut state())
-    }
-
-    /// Puts `server` with the service on a loop, under the model that was asked for; otherwise as
-    /// [`serve`](ServerFlags::serve). Gives what tells its counters.
-    pub fn attach<V: Service<W>, W: 'static, R: Reload<W>>(
-        &self,
-        server: Server<R>,
-        event_loop: &mut EventLoop<W>,
-        service: impl Fn() -> V + Send + Sync + 'static,
-        state: impl Fn() -> W + Send + Sync + 'static,
-    ) -> trine::Result<Count<W>> {
-        if let Some(millis) = self.watch_stalls {
-            event_loop.watch_stalls(Duration::from_millis(millis), |_| {})?; // it is logged
+        let workers = self.workers.or(self.queue).map(|_| Kind::HalfSync);
+        let implied = workers.or(self.has_loops().then_some(Kind::LoopPerCore));
+        match self.model.or(implied).unwrap_or(Kind::Single) {
+            Kind::Single => Model::Single,
+            Kind::HalfSync => Model::HalfSyncHalfAsync(self.worker_options()),
+            Kind::LoopPerCore => Model::LoopPerCore(self.core_options()),
         }
-        Ok(match self.model() {
-            Model::Single => {
-                let handle = server.attach(event_loop, service())?;
-                Box::new(move |cx| handle.metrics(cx))
-            }
-            Model::HalfSync => {
-                let options = self.worker_options();
-                let service = HalfSyncHalfAsync::start(&options, service, state)?;
-                let handle = server.attach(event_loop, service)?;
-                Box::new(move |cx| handle.metrics(cx))
-            }
-        })
+    }
+
+    /// Whether calls may wait.
+    pub fn may_block(&self) -> bool {
+        matches!(self.model(), Model::HalfSyncHalfAsync(_))
     }
 
     fn worker_options(&self) -> WorkerOptions {
@@ -162,14 +158,19 @@ impl ServerFlags {
         options
     }
 
+    fn core_options(&self) -> CoreOptions {
+        let mut options = CoreOptions::default();
+        options.loops = self.loops.unwrap_or(options.loops);
+        options.accepting = self.accepting.unwrap_or(options.accepting);
+        if self.is_pinned {
+            options.pinning = Pinning::Each;
+        }
+        options
+    }
+
     /// How long the service may take.
     pub fn handler_limit(&self) -> Span {
         Span::from_millis(self.handler_timeout.unwrap_or(30_000))
-    }
-
-    /// How long a drain may take.
-    pub fn drain_limit(&self) -> Duration {
-        Duration::from_millis(self.drain_timeout.unwrap_or(30_000))
     }
 
     /// The server with what was said.
@@ -181,6 +182,12 @@ impl ServerFlags {
         if self.flight_recorder.is_some() || self.watch_stalls.is_some() {
             let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
             let _ = log.try_init(); // settings that are read again may ask for it again
+        }
+        if let Some(pattern) = self.pattern {
+            server = server.proactor(ProactorOptions {
+                pattern,
+                ..ProactorOptions::default()
+            });
         }
         if let Some(bytes) = self.memory_limit {
             server = server.memory_max(bytes);
@@ -251,11 +258,33 @@ where
     }
 }
 
-fn model(from: &mut lexopt::Parser) -> Result<Model, lexopt::Error> {
+/// Who does the operations; nobody in the reactor.
+fn pattern(from: &mut lexopt::Parser) -> Result<Option<Pattern>, lexopt::Error> {
     let text = from.value()?.to_string_lossy().into_owned();
     match text.as_str() {
-        "single" => Ok(Model::Single),
-        "half-sync" => Ok(Model::HalfSync),
-        _ => Err(format!("--model {text}: neither single nor half-sync").into()),
+        "reactor" => Ok(None),
+        "proactor" => Ok(Some(Pattern::Emulated)),
+        "io-uring" if cfg!(feature = "io-uring") => Ok(Some(Pattern::IoUring)),
+        "io-uring" => Err("--pattern io-uring: build with --features io-uring".into()),
+        _ => Err(format!("--pattern {text}: neither reactor, proactor nor io-uring").into()),
+    }
+}
+
+fn model(from: &mut lexopt::Parser) -> Result<Kind, lexopt::Error> {
+    let text = from.value()?.to_string_lossy().into_owned();
+    match text.as_str() {
+        "single" => Ok(Kind::Single),
+        "half-sync" => Ok(Kind::HalfSync),
+        "loop-per-core" => Ok(Kind::LoopPerCore),
+        _ => Err(format!("--model {text}: not one of single, half-sync, loop-per-core").into()),
+    }
+}
+
+fn accepting(from: &mut lexopt::Parser) -> Result<Accepting, lexopt::Error> {
+    let text = from.value()?.to_string_lossy().into_owned();
+    match text.as_str() {
+        "kernel" => Ok(Accepting::Kernel),
+        "one" => Ok(Accepting::One),
+        _ => Err(format!("--accept {text}: neither kernel nor one").into()),
     }
 }

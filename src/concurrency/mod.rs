@@ -11,7 +11,7 @@
 //! | [leader/followers](LeaderFollowers) | whoever leads | the same thread | the connection, out of and back into its seat |
 //! | [loop per core](LoopPerCore) | n threads | that thread | the drain |
 //!
-//! The service is the same under each.
+//! The service is the same under each; [`Server::under`](crate::Server::under) takes one by a value.
 
 #[cfg(feature = "testing")]
 mod crew;

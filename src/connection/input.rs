@@ -36,6 +36,11 @@ impl Input {
         }
     }
 
+    /// Counts with `meter` from now on.
+    pub fn move_to(&mut self, meter: &Meter) {
+        self.bytes.move_to(meter);
+    }
+
     /// Where the next bytes are to be read into.
     #[inline(always)]
     pub fn space(&mut self) -> &mut [u8] {

@@ -38,6 +38,7 @@ mod exchange;
 mod facts;
 mod input;
 mod journal;
+mod moving;
 mod overload;
 mod pools;
 mod progress;

@@ -78,6 +78,11 @@ impl Pools {
         self.meter.bytes()
     }
 
+    /// What all buffers that come from here, or end here, are counted by.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
     /// Whether the limit leaves room for `more` bytes of a body.
     pub(super) fn has_room(&self, more: usize) -> bool {
         more == 0 || self.memory().saturating_add(more) <= self.memory_max

@@ -5,6 +5,7 @@
 //! | [`begin`](Shared::begin) | tried at once if the socket is known to be ready, else it waits for it | put into the submission queue |
 //! | [`end`](Shared::end) | given back at once, unless a thread has it | a wish to the kernel |
 //! | [`drive`](Shared::drive) | what threads have done | all that was gathered goes to the kernel, what has completed comes |
+//! | [`look_at`](Shared::look_at) | tried at once, whatever is known of the socket | as `drive` |
 //! | [`watch`](Shared::watch) | a source of the loop that hears of the socket | nothing |
 //!
 //! Each ends every operation that it began by `Shared::complete`, with the last word said once.
@@ -158,6 +159,19 @@ impl Shared {
             }
             #[cfg(feature = "io-uring")]
             Driver::Ring(_) => super::ring::drive(self, cx),
+        }
+    }
+
+    /// Completes what can complete by now on the socket of `token`, though nobody has said so yet.
+    pub(super) fn look_at<S: 'static>(&mut self, token: Token, cx: &mut Context<'_, S>) {
+        match &self.driver {
+            Driver::Emulated(_) => emulated::look_at(self, token, cx),
+            #[cfg(feature = "io-uring")]
+            Driver::Ring(_) => {
+                if self.drive(cx) {
+                    self.call_pump(cx);
+                }
+            }
         }
     }
 

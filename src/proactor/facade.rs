@@ -75,7 +75,7 @@ use crate::time::Span;
 /// ```
 #[derive(Clone, Copy)]
 pub struct Proactor {
-    shared: Local<Shared>,
+    pub(super) shared: Local<Shared>,
 }
 
 impl Proactor {

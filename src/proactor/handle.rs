@@ -26,25 +26,35 @@ pub struct DiskFile(pub(super) Handle);
 
 pub(super) struct Handle {
     pub(super) token: Token,
-    releases: Rc<Releases>,
+    /// `None` when the proactor has been told that the handle is gone.
+    releases: Option<Rc<Releases>>,
 }
 
 impl Handle {
     pub(super) fn new(token: Token, releases: &Rc<Releases>) -> Handle {
-        let releases = Rc::clone(releases);
+        let releases = Some(Rc::clone(releases));
         Handle { token, releases }
+    }
+
+    /// Gives the token to who tells the proactor itself that the handle is gone.
+    pub(super) fn disarm(mut self) -> Token {
+        self.releases = None;
+        self.token
     }
 
     /// Whether it was made by the proactor that `releases` belong to.
     #[inline]
     pub(super) fn is_of(&self, releases: &Rc<Releases>) -> bool {
-        Rc::ptr_eq(&self.releases, releases)
+        let own = self.releases.as_ref();
+        own.is_some_and(|own| Rc::ptr_eq(own, releases))
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.releases.push(self.token);
+        if let Some(releases) = &self.releases {
+            releases.push(self.token);
+        }
     }
 }
 

@@ -35,6 +35,7 @@
 //! | emulated | when epoll says that they are ready | a few threads | always there |
 //! | io_uring | the kernel | the kernel | feature `io-uring`; where the kernel refuses it, the emulation takes over, with a warning |
 
+mod carriage;
 mod device;
 mod driver;
 mod emulated;
@@ -54,6 +55,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use carriage::Came;
 pub use facade::Proactor;
 pub use handle::{DiskFile, Listening, Socket};
 pub use metrics::ProactorMetrics;

@@ -36,6 +36,12 @@ impl Pool {
         }
     }
 
+    /// How long each is.
+    #[inline]
+    pub(super) fn buffer_bytes(&self) -> usize {
+        self.buffer_bytes
+    }
+
     pub(super) fn made(&self) -> u64 {
         self.made
     }

@@ -221,6 +221,13 @@ impl Shared {
         self.posted.pop_front().map(|(_, completion)| completion)
     }
 
+    /// What `id` has to give, though its source has not been told of it.
+    pub(super) fn take_posted(&mut self, id: OperationId) -> Option<Completion> {
+        let mut posted = self.posted.iter();
+        let place = posted.position(|(_, completion)| completion.operation == id)?;
+        self.posted.remove(place).map(|(_, completion)| completion)
+    }
+
     /// Nobody wants `outcome`: the buffer goes back, an accepted client is closed by its handle.
     fn discard(&mut self, outcome: Outcome) {
         match outcome {
@@ -270,13 +277,18 @@ impl Shared {
             return;
         };
         for token in home.releases.take() {
-            let (busy, freed) = self.table.release(token);
-            for id in busy.into_iter().flatten() {
-                self.cancel(id, cx);
-            }
-            if let Some(device) = freed {
-                self.unwatch(&device, cx);
-            }
+            self.release(token, cx);
+        }
+    }
+
+    /// The handle of `token` is gone.
+    pub(super) fn release<S: 'static>(&mut self, token: Token, cx: &mut Context<'_, S>) {
+        let (busy, freed) = self.table.release(token);
+        for id in busy.into_iter().flatten() {
+            self.cancel(id, cx);
+        }
+        if let Some(device) = freed {
+            self.unwatch(&device, cx);
         }
     }
 

@@ -100,6 +100,8 @@ impl Error {
                 Some("ports below 1024 need CAP_NET_BIND_SERVICE; paths need write access")
             }
             io::ErrorKind::AlreadyExists => Some("a descriptor can be registered once"),
+            io::ErrorKind::ConnectionRefused => Some("start the program that listens there"),
+            io::ErrorKind::TimedOut => Some("allow more time, or see whether the machine is there"),
             _ => None,
         }
     }

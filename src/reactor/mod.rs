@@ -49,6 +49,7 @@ mod base;
 mod bell;
 mod child;
 mod clock;
+mod connector;
 mod context;
 mod core;
 mod datagram;

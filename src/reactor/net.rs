@@ -422,8 +422,8 @@ fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Sets what the accepted sockets of a TCP listener are to inherit.
-fn inherited(listening: SockRef<'_>) -> io::Result<()> {
+/// Sets what the accepted sockets of a TCP listener are to inherit, and connected ones have.
+pub(super) fn inherited(listening: SockRef<'_>) -> io::Result<()> {
     listening.set_out_of_band_inline(true)?;
     listening.set_tcp_nodelay(true)?;
     listening.set_tcp_notsent_lowat(UNSENT_BYTES)

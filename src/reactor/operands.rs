@@ -1,5 +1,5 @@
-//! What operations ask of a socket and readiness does not: to be connected to, to be waited for, and who
-//! is there. The calls of `net.rs` for the proactor.
+//! What is asked of a socket that is not read or written yet: to be connected to, to be waited for, and
+//! who is there. The calls of `net.rs` for the connector and the proactor.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,12 +8,12 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, SockRef};
 
-use super::net::{Stream, StreamListener, stream_socket};
+use super::net::{Stream, StreamListener, inherited, stream_socket};
 use super::peer::Peer;
 
 impl Stream {
     /// Begins to connect to `address`: done, or refused, when the stream is writable; then
-    /// [`take_error`](Stream::take_error) says which.
+    /// [`connected`](Stream::connected) says which.
     pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<()> {
         match SockRef::from(self).connect(&SockAddr::from(address)) {
             Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => Ok(()),
@@ -21,15 +21,24 @@ impl Stream {
         }
     }
 
-    /// A socket of the kind that reaches `address`.
+    /// A socket of the kind that reaches `address`, with the options of an accepted one.
     pub(crate) fn unconnected(address: SocketAddr) -> io::Result<Stream> {
         let socket = stream_socket(Domain::for_address(address))?;
+        inherited(SockRef::from(&socket))?;
         Ok(Stream::from(OwnedFd::from(socket)))
     }
 
-    /// What is wrong with the stream, for example why it could not be connected. Says it once.
-    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        SockRef::from(self).take_error()
+    /// What has become of [`connect`](Stream::connect): who is at the other end, or `None` while it is
+    /// under way still.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be connected. Says it once.
+    pub(crate) fn connected(&self) -> io::Result<Option<Peer>> {
+        match SockRef::from(self).take_error()? {
+            Some(error) => Err(error),
+            None => Ok(self.peer().ok()), // ENOTCONN: woken for nothing
+        }
     }
 
     /// Who is at the other end.

@@ -11,6 +11,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, SystemTime};
 
 use super::child::{ChildExit, ChildSource};
+use super::connector::Connector;
 use super::context::Context;
 use super::datagram::{Datagram, DatagramSocket, DatagramSource};
 use super::descriptor::DescriptorSource;
@@ -18,7 +19,7 @@ use super::error::{Error, ErrorKind, Result};
 use super::event_loop::EventLoop;
 use super::inbox::{Inbox, InboxSender, Mail};
 use super::listener::Listener;
-use super::net::{StreamListener, resolve};
+use super::net::{Stream, StreamListener, resolve};
 use super::schedule::{After, At, Every, Firing, MissedTicks};
 use super::signal_source::SignalSource;
 use super::signals::{Signal, SignalEvent};
@@ -252,6 +253,45 @@ pub trait Sources<S: 'static> {
             cx.unshare(host);
         }
         Ok(inserted?)
+    }
+
+    /// Connects to `address` by TCP and calls `call` once: with the stream, or with why there is none. It
+    /// waits for `timeout`, never less; the kernel alone would wait for minutes. The stream is
+    /// non-blocking and in no loop: give it to [`descriptor`](Sources::descriptor), or to a source of
+    /// yours whose [`register`](super::EventSource::register) names it. It has the options of an accepted one
+    /// ([`StreamListener::bind_tcp`]).
+    ///
+    /// Remove the token to give up: then `call` is not called.
+    ///
+    /// ```
+    /// use std::net::TcpListener;
+    /// use std::time::Duration;
+    /// use trine::{EventLoop, Sources};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut events = EventLoop::<bool>::new()?;
+    /// let address = listener.local_addr()?;
+    /// events.connect(address, Duration::from_secs(5), |connected, stream, _| {
+    ///     *connected = stream.is_ok();
+    /// })?;
+    /// let mut connected = false;
+    /// events.run(&mut connected)?;
+    /// assert!(connected);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When there is no descriptor for it, or the loop is simulated. What comes of the connection is told to `call`, as an
+    /// [`ErrorKind::Io`] of the kind `ConnectionRefused`, `TimedOut` or another; or
+    /// [`ErrorKind::Draining`], as nothing begins in a loop that drains.
+    fn connect<F>(&mut self, address: SocketAddr, timeout: Duration, call: F) -> Result<Token>
+    where
+        F: FnOnce(&mut S, Result<Stream>, &mut Context<'_, S>) + 'static,
+    {
+        let mut cx = self.context();
+        let connector = Connector::begin(address, cx.after(timeout), call)?;
+        Ok(cx.insert(connector)?)
     }
 
     /// Binds a UDP socket to `address` and calls `call` for each datagram. Returns the address.

@@ -2,7 +2,9 @@
 //! between the machine and the service. Makes no decision of its own.
 
 mod facts;
+mod moving;
 mod on_loop;
+mod on_proactor;
 mod pressed;
 mod record;
 
@@ -19,7 +21,9 @@ use crate::http::Request;
 use crate::reactor::{Event, Next, Peer, Readiness, ShortRead};
 use crate::service::Service;
 
+pub(super) use moving::Luggage;
 pub(super) use on_loop::OnLoop;
+pub(super) use on_proactor::OnProactor;
 
 /// One connection of a server: over the transport `T`, at home with a host that it finds by `H`.
 pub(super) struct Driver<S, H, T> {

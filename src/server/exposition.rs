@@ -4,11 +4,14 @@
 //! values escaped, histograms with cumulative buckets. Names are the caller's: letters, digits, `_`.
 
 use std::fmt::{self, Display, Write};
+use std::time::Duration;
 
 use super::ladder::Rung;
 use super::metrics::ServerMetrics;
+use super::models::ServerMeter;
 use crate::Response;
 use crate::connection::CloseReason;
+use crate::proactor::Pattern;
 use crate::reactor::{Histogram, Metrics};
 
 /// A page of counters for a collector.
@@ -87,17 +90,8 @@ impl Exposition {
 
     /// A histogram, with a bucket for each power of two up to its largest value.
     pub fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
-        self.family(name, help, "histogram");
-        let mut below = 0;
-        for (largest, count) in histogram.buckets() {
-            below += count;
-            writeln!(self.text, "{name}_bucket{{le=\"{largest}\"}} {below}")
-                .expect(STRINGS_TAKE_ALL);
-        }
-        let text = &mut self.text;
-        writeln!(text, "{name}_bucket{{le=\"+Inf\"}} {below}").expect(STRINGS_TAKE_ALL);
-        writeln!(text, "{name}_sum {}", histogram.sum()).expect(STRINGS_TAKE_ALL);
-        writeln!(text, "{name}_count {below}").expect(STRINGS_TAKE_ALL);
+        self.family(name, help, "histogram")
+            .histogram(&[], histogram);
     }
 
     /// All that servers count, each with a label `server` that names it. One without a name has no
@@ -107,7 +101,7 @@ impl Exposition {
             let name = format!("http_server_{name}");
             let mut family = self.family(&name, help, kind);
             for (server, metrics) in servers {
-                family.sample(&labels(server, None), value(metrics));
+                family.sample(&labels("server", server, None), value(metrics));
             }
         }
         let closes = "Connections closed, by the reason.";
@@ -116,12 +110,26 @@ impl Exposition {
             for reason in CloseReason::ALL {
                 let name = format!("{reason:?}");
                 family.sample(
-                    &labels(server, Some(("reason", &name))),
+                    &labels("server", server, Some(("reason", &name))),
                     metrics.closed(reason),
                 );
             }
         }
+        self.patterns(servers);
         self.rungs(servers);
+    }
+
+    fn patterns(&mut self, servers: &[(&str, &ServerMetrics)]) {
+        let pattern = "What moves the bytes of connections.";
+        let mut family = self.family("http_server_pattern", pattern, "gauge");
+        for (server, metrics) in servers {
+            let pattern = match metrics.pattern {
+                None => "reactor",
+                Some(Pattern::Emulated) => "proactor",
+                Some(Pattern::IoUring) => "io-uring",
+            };
+            family.sample(&labels("server", server, Some(("pattern", pattern))), 1);
+        }
     }
 
     fn rungs(&mut self, servers: &[(&str, &ServerMetrics)]) {
@@ -131,7 +139,7 @@ impl Exposition {
             for (server, metrics) in servers {
                 for rung in rungs {
                     let name = format!("{rung:?}");
-                    let labels = labels(server, Some(("rung", &name)));
+                    let labels = labels("server", server, Some(("rung", &name)));
                     family.sample(&labels, value(metrics, *rung));
                 }
             }
@@ -152,57 +160,133 @@ impl Exposition {
 
     /// All that a loop counts.
     pub fn event_loop(&mut self, metrics: &Metrics) {
-        let rows = [
-            ("turns", "Turns of the loop.", metrics.turns),
-            ("events", "Events dispatched to sources.", metrics.events),
-            (
-                "stale_events",
-                "Events for sources that were gone.",
-                metrics.stale_events,
-            ),
-            (
-                "slow_callbacks",
-                "Callbacks of more than 100 ms.",
-                metrics.slow_callbacks,
-            ),
-            (
-                "stalls",
-                "Callbacks that the watchdog saw run too long.",
-                metrics.stalls,
-            ),
-            (
-                "left_ready",
-                "Sources that waited with bytes unread.",
-                metrics.left_ready,
-            ),
-            ("panics", "Sources that panicked.", metrics.panics),
-            (
-                "timer_sets",
-                "Times the timerfd was set.",
-                metrics.timer_sets,
-            ),
-            (
-                "wakeups",
-                "Times that other threads had called.",
-                metrics.wakeups,
-            ),
-            (
-                "eventfd_writes",
-                "Times that a thread had to end a sleep of the loop.",
-                metrics.eventfd_writes,
-            ),
-        ];
-        for (name, help, value) in rows {
-            self.counter(&format!("loop_{name}_total"), help, value);
+        self.event_loops(&[("", metrics)]);
+    }
+
+    /// All that loops count, each with a label `loop` that names it. One without a name has no label:
+    /// for a program that has one loop.
+    pub fn event_loops(&mut self, loops: &[(&str, &Metrics)]) {
+        for LoopRow(name, help, value) in LOOP_ROWS {
+            let name = format!("loop_{name}_total");
+            let mut family = self.family(&name, help, "counter");
+            for (number, metrics) in loops {
+                family.sample(&labels("loop", number, None), value(metrics));
+            }
         }
+        let mut seconds = |name: &str, help: &str, value: fn(&Metrics) -> Duration| {
+            let mut family = self.family(name, help, "counter");
+            for (number, metrics) in loops {
+                let labels = labels("loop", number, None);
+                family.sample(&labels, value(metrics).as_secs_f64());
+            }
+        };
         let busy = "Time in which the loop ran sources.";
-        self.counter("loop_busy_seconds_total", busy, metrics.busy.as_secs_f64());
+        seconds("loop_busy_seconds_total", busy, |it| it.busy);
         let idle = "Time in which the loop waited for events.";
-        self.counter("loop_idle_seconds_total", idle, metrics.idle.as_secs_f64());
+        seconds("loop_idle_seconds_total", idle, |it| it.idle);
         let lag = "How late deadlines were dispatched.";
-        self.histogram("loop_lag_milliseconds", lag, &metrics.lag);
+        let mut family = self.family("loop_lag_milliseconds", lag, "histogram");
+        for (number, metrics) in loops {
+            family.histogram(&labels("loop", number, None), &metrics.lag);
+        }
+    }
+
+    /// All that a server counts under its [model](super::Model): the sum, what each loop counts, and, if
+    /// there are several, how the connections and requests are spread over them, with a label `loop`.
+    pub fn serving(&mut self, meter: &ServerMeter) {
+        let loops = meter.loops();
+        self.servers(&[("", &super::models::sum(&loops))]);
+        let is_alone = loops.len() == 1;
+        let name = |number: usize| match is_alone {
+            true => String::new(),
+            false => number.to_string(),
+        };
+        let names: Vec<_> = (0..loops.len()).map(name).collect();
+        let named = || names.iter().map(String::as_str).zip(&loops);
+        let event_loops: Vec<_> = named().map(|(name, it)| (name, &it.event_loop)).collect();
+        self.event_loops(&event_loops);
+        if is_alone {
+            return;
+        }
+        for Row(name, help, kind, value) in SPREAD_ROWS {
+            let name = format!("http_server_loop_{name}");
+            let mut family = self.family(&name, help, kind);
+            for (number, it) in named() {
+                family.sample(&[("loop", number)], value(&it.server));
+            }
+        }
     }
 }
+
+/// What is told of each loop of a server.
+const SPREAD_ROWS: [Row; 5] = [
+    Row(
+        "accepted_total",
+        "Connections that came to the loop.",
+        "counter",
+        |it| it.accepted,
+    ),
+    Row(
+        "taken_over_total",
+        "Connections that came from another loop.",
+        "counter",
+        |it| it.taken_over,
+    ),
+    Row(
+        "given_away_total",
+        "Connections that went to another loop.",
+        "counter",
+        |it| it.given_away,
+    ),
+    Row(
+        "requests_total",
+        "Requests given to the service of the loop.",
+        "counter",
+        |it| it.requests,
+    ),
+    Row(
+        "connections",
+        "Connections that the loop has.",
+        "gauge",
+        |it| it.connections as u64,
+    ),
+];
+
+/// Name, help and value of a number that a loop has.
+struct LoopRow(&'static str, &'static str, fn(&Metrics) -> u64);
+
+const LOOP_ROWS: [LoopRow; 10] = [
+    LoopRow("turns", "Turns of the loop.", |it| it.turns),
+    LoopRow("events", "Events dispatched to sources.", |it| it.events),
+    LoopRow("stale_events", "Events for sources that were gone.", |it| {
+        it.stale_events
+    }),
+    LoopRow("slow_callbacks", "Callbacks of more than 100 ms.", |it| {
+        it.slow_callbacks
+    }),
+    LoopRow(
+        "stalls",
+        "Callbacks that the watchdog saw run too long.",
+        |it| it.stalls,
+    ),
+    LoopRow(
+        "left_ready",
+        "Sources that waited with bytes unread.",
+        |it| it.left_ready,
+    ),
+    LoopRow("panics", "Sources that panicked.", |it| it.panics),
+    LoopRow("timer_sets", "Times the timerfd was set.", |it| {
+        it.timer_sets
+    }),
+    LoopRow("wakeups", "Times that other threads had called.", |it| {
+        it.wakeups
+    }),
+    LoopRow(
+        "eventfd_writes",
+        "Times that a thread had to end a sleep of the loop.",
+        |it| it.eventfd_writes,
+    ),
+];
 
 /// Name, help, kind and value of a number that a server has.
 struct Row(
@@ -287,15 +371,44 @@ const SERVER_ROWS: [Row; 14] = [
     ),
 ];
 
-fn labels<'a>(server: &'a str, other: Option<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
-    let named = Some(("server", server)).filter(|(_, server)| !server.is_empty());
+/// The label `of` with a name, if there is one, and another label.
+fn labels<'a>(
+    of: &'a str,
+    name: &'a str,
+    other: Option<(&'a str, &'a str)>,
+) -> Vec<(&'a str, &'a str)> {
+    let named = Some((of, name)).filter(|(_, name)| !name.is_empty());
     named.into_iter().chain(other).collect()
 }
 
 impl Family<'_> {
     /// One sample, told from the others by its labels.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) -> &mut Self {
+        self.line("", labels, value);
+        self
+    }
+
+    /// One histogram, told from the others by its labels.
+    pub fn histogram(&mut self, labels: &[(&str, &str)], histogram: &Histogram) -> &mut Self {
+        let mut below = 0;
+        let bucket = |family: &mut Self, largest: &str, below: u64| {
+            let mut labels = labels.to_vec();
+            labels.push(("le", largest));
+            family.line("_bucket", &labels, below);
+        };
+        for (largest, count) in histogram.buckets() {
+            below += count;
+            bucket(self, &largest.to_string(), below);
+        }
+        bucket(self, "+Inf", below);
+        self.line("_sum", labels, histogram.sum());
+        self.line("_count", labels, below);
+        self
+    }
+
+    fn line(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
         self.text.push_str(self.name);
+        self.text.push_str(suffix);
         for (number, (label, text)) in labels.iter().enumerate() {
             let before = if number == 0 { '{' } else { ',' };
             write!(self.text, "{before}{label}=\"{}\"", Escaped(text, true))
@@ -303,7 +416,6 @@ impl Family<'_> {
         }
         let behind = if labels.is_empty() { "" } else { "}" };
         writeln!(self.text, "{behind} {value}").expect(STRINGS_TAKE_ALL);
-        self
     }
 }
 

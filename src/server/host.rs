@@ -16,6 +16,7 @@ use super::sweep::Sweep;
 use super::timeline::Timeline;
 use crate::connection::{CloseReason, Config, Deadlines, Pools};
 use crate::http::DateCache;
+use crate::proactor::Pattern;
 use crate::reactor::{Context, Gate, Local, Reserve};
 use crate::service::Service;
 use crate::slab::Token;
@@ -46,6 +47,8 @@ pub(super) struct Host<S, V> {
     pub(super) sweep: Option<Token>,
     /// Descriptors for clients that come when the process has no other.
     pub(super) reserve: Reserve,
+    /// Who does the operations, if connections start some.
+    pub(super) pattern: Option<Pattern>,
     /// Which of several loops it is on, if there are several.
     pub(super) part: Option<Part>,
     bounds: Bounds,
@@ -66,7 +69,7 @@ pub(super) struct Bounds {
 }
 
 /// Clients beyond the limit that are told so (503) at one time; more wait in the kernel's queue.
-const REFUSALS: usize = 64;
+pub(super) const REFUSALS: usize = 64;
 
 /// The longest idle time, so that the age of a connection can be told from its deadline.
 const IDLE_MAX: Span = Span::from_secs(10 * 365 * 24 * 3600);
@@ -108,6 +111,7 @@ impl<S, V> Host<S, V> {
             overload: Overload::new(bounds.ladder),
             sweep: None,
             reserve,
+            pattern: None,
             part: None,
             memory_alarm: alarm(&bounds.ladder, bounds.memory_max),
             connections_alarm: alarm(&bounds.ladder, bounds.connections_max),
@@ -284,6 +288,7 @@ impl<S, V> Host<S, V> {
             memory_max: bounds.memory_max,
             descriptors_kept: self.reserve.kept(),
             rung: overload.rung(),
+            pattern: self.pattern,
             rung_entries: Rung::ALL.map(|rung| overload.entries(rung)),
             rung_times: Rung::ALL.map(|rung| overload.spent(rung, cx.now()).into()),
             ..self.metrics.clone()

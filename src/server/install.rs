@@ -12,6 +12,7 @@ use super::reload::{self, Reload};
 use super::{Server, settings};
 use crate::connection::Config;
 use crate::hand_over::HandOver;
+use crate::proactor::{Proactor, ProactorOptions};
 use crate::reactor::{Context, Reserve, Result, StreamListener};
 use crate::service::Service;
 use crate::slab::Token;
@@ -30,6 +31,8 @@ pub(super) struct Share {
     pub(super) recorder: usize,
     /// Which of several it is.
     pub(super) part: Option<Part>,
+    /// `None` for the reactor.
+    pub(super) proactor: Option<ProactorOptions>,
 }
 
 /// Where the connections of a loop come from.
@@ -64,6 +67,7 @@ impl<R> Server<R> {
             observer: self.observer,
             recorder: self.recorder,
             part: None,
+            proactor: self.proactor,
         };
         let care = Care {
             reload: self.reload,
@@ -84,12 +88,20 @@ impl Share {
         cx: &mut Context<'_, S>,
     ) -> Result<(ServerHandle<S, V>, Token)> {
         let reserve = Reserve::new(self.reserve)?;
+        let proactor = match self.proactor {
+            None => None,
+            Some(options) => {
+                let options = settings::room_for(options, self.bounds.connections_max);
+                Some(Proactor::new(cx, options)?)
+            }
+        };
         let mut host = Host::new(service, self.config, self.bounds, reserve);
         host.observer = self.observer;
         host.recorder = NonZeroUsize::new(self.recorder).map(Recorder::new);
         host.part = self.part;
+        host.pattern = proactor.and_then(|proactor| proactor.pattern(cx).ok());
         let host = cx.share(host);
-        let acceptor = HttpAcceptor::new(host);
+        let acceptor = HttpAcceptor::new(host, proactor);
         let door = match self.door {
             Door::Listener(socket) => insert(listener::listener(socket, acceptor), cx),
             Door::Desk(socket, desk) => {

@@ -1,19 +1,24 @@
 //! Makes a source of each accepted connection, or has it wait for a place.
 
-use super::driver::{Counted, Driver};
+use super::completions::Completions;
+use super::driver::{Counted, Driver, OnLoop, OnProactor};
 use super::host::Host;
 use super::ladder::Rung;
 use super::models::Desk;
 use super::observer::Noted;
 use crate::connection::{CloseReason, Connection, Turn};
+use crate::proactor::Proactor;
 use crate::reactor::{
-    Acceptor, Context, Listener, Local, Peer, Stream, StreamListener, Succession,
+    Acceptor, Context, Error, EventSource, Listener, Local, Peer, Stream, StreamListener,
+    Succession,
 };
 use crate::service::Service;
 use crate::slab::Token;
 
 pub(super) struct HttpAcceptor<S, V> {
     host: Local<Host<S, V>>,
+    /// Who moves the bytes of a connection, if that is not the connection.
+    proactor: Option<Proactor>,
     /// Accepted when the server was full, for the place of somebody idle.
     waiting: Option<(Stream, Peer)>,
     /// Gives connections to other loops.
@@ -31,9 +36,10 @@ enum Admission {
 }
 
 impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
-    pub(super) fn new(host: Local<Host<S, V>>) -> HttpAcceptor<S, V> {
+    pub(super) fn new(host: Local<Host<S, V>>, proactor: Option<Proactor>) -> HttpAcceptor<S, V> {
         HttpAcceptor {
             host,
+            proactor,
             waiting: None,
             desk: None,
         }
@@ -63,6 +69,32 @@ pub(super) fn listener<S: 'static, V: Service<S>>(
     Listener::new(socket, acceptor)
 }
 
+/// What a connection moves its bytes by.
+enum By {
+    Readiness(Stream),
+    Completions(Completions),
+}
+
+/// Makes a source of a connection, or has it given up.
+fn insert<S: 'static, D: EventSource<S>>(
+    driver: D,
+    cx: &mut Context<'_, S>,
+    give_up: impl FnOnce(D, &mut Context<'_, S>),
+) -> Option<Token> {
+    match cx.insert(driver) {
+        Ok(token) => Some(token),
+        Err(refused) => {
+            drop_connection(&refused.error);
+            give_up(refused.source, cx);
+            None
+        }
+    }
+}
+
+fn drop_connection(error: &Error) {
+    tracing::warn!(target: "trine::http", %error, "connection dropped");
+}
+
 impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
     fn admission(&self, cx: &mut Context<'_, S>) -> Admission {
         let local = self.host;
@@ -78,6 +110,19 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
     /// Makes a source of `stream`, which is served or refused.
     fn seat(&mut self, stream: Stream, peer: Peer, counted: Counted, cx: &mut Context<'_, S>) {
         let local = self.host;
+        let transport = match self.proactor {
+            None => By::Readiness(stream),
+            Some(proactor) => match Completions::new(proactor, stream, peer.short_read(), cx) {
+                Ok(completions) => By::Completions(completions),
+                Err(error) => {
+                    drop_connection(&error);
+                    cx.with(local, |host, _| {
+                        host.metrics.count_close(CloseReason::Overloaded);
+                    });
+                    return;
+                }
+            },
+        };
         let mut noted = None;
         let connection = cx.with(local, |host, cx| {
             noted = host.observer.as_ref().map(|_| Noted::new(peer.clone()));
@@ -98,18 +143,24 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         let Some(connection) = connection else {
             return;
         };
-        match cx.insert(Driver::new((stream, &peer), local, connection, counted)) {
-            Ok(token) => {
-                if let Some(noted) = noted {
-                    cx.with(local, |host, _| host.observe(token, noted));
-                }
-                self.begin_record(token, peer, cx);
+        let seated = match transport {
+            By::Readiness(stream) => {
+                let driver = Driver::new((stream, &peer), local, connection, counted);
+                insert(driver, cx, OnLoop::give_up)
             }
-            Err(refused) => {
-                tracing::warn!(target: "trine::http", error = %refused.error, "connection dropped");
-                refused.source.give_up(cx);
+            By::Completions(stream) => {
+                let driver =
+                    OnProactor::by_completions((stream, &peer), local, connection, counted);
+                insert(driver, cx, OnProactor::give_up)
             }
+        };
+        let Some(token) = seated else {
+            return;
+        };
+        if let Some(noted) = noted {
+            cx.with(local, |host, _| host.observe(token, noted));
         }
+        self.begin_record(token, peer, cx);
     }
 
     /// A client that another loop accepted is gone before this one has taken it.

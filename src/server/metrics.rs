@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ladder::Rung;
 use crate::connection::CloseReason;
+use crate::proactor::Pattern;
 
 /// Counters of one server, on one loop or on all that it has. Those that do not say what is so now only grow.
 #[derive(Clone, Debug)]
@@ -24,8 +25,17 @@ pub struct ServerMetrics {
     pub descriptors_kept: usize,
     /// What is done now about being short of something; of several loops, by the one that does most.
     pub rung: Rung,
+    /// Who does the operations of a server [by a proactor](super::Server::proactor): where io_uring was
+    /// asked for and is not to be had, the emulation; of several loops, if one of them has to. `None` over
+    /// the reactor.
+    pub pattern: Option<Pattern>,
     /// Connections accepted.
     pub accepted: u64,
+    /// Connections that came from the same server on [another loop](super::ServerHandle::insert_connection).
+    /// Not in `accepted`.
+    pub taken_over: u64,
+    /// Connections that went to the same server on [another loop](super::ServerHandle::take_connection).
+    pub given_away: u64,
     /// Clients that were closed at once, without a word, as the process had no descriptor for them. Not
     /// in `accepted`.
     pub turned_away: u64,
@@ -57,9 +67,12 @@ impl ServerMetrics {
             memory_max: 0,
             descriptors_kept: 0,
             rung: Rung::Normal,
+            pattern: None,
             rung_entries: [0; Rung::ALL.len()],
             rung_times: [Duration::ZERO; Rung::ALL.len()],
             accepted: 0,
+            taken_over: 0,
+            given_away: 0,
             turned_away: 0,
             requests: 0,
             panics: 0,
@@ -80,7 +93,10 @@ impl ServerMetrics {
             memory_max,
             descriptors_kept,
             rung,
+            pattern,
             accepted,
+            taken_over,
+            given_away,
             turned_away,
             requests,
             panics,
@@ -98,7 +114,13 @@ impl ServerMetrics {
         self.memory_max += memory_max;
         self.descriptors_kept += descriptors_kept;
         self.rung = self.rung.max(*rung);
+        self.pattern = match (self.pattern, *pattern) {
+            (Some(Pattern::Emulated), _) => self.pattern,
+            (own, other) => other.or(own),
+        };
         self.accepted += accepted;
+        self.taken_over += taken_over;
+        self.given_away += given_away;
         self.turned_away += turned_away;
         self.requests += requests;
         self.panics += panics;
@@ -176,7 +198,8 @@ impl ServerMetrics {
         }
     }
 
-    /// How many connections ended. `accepted` is this and `connections` together.
+    /// How many connections ended. `accepted` is this and `connections` together; `taken_over` and
+    /// `given_away` come to it where connections move between loops.
     #[must_use]
     pub fn closed_total(&self) -> u64 {
         self.closed.iter().sum()

@@ -60,6 +60,7 @@
 //! when none is free.
 
 mod access_line;
+mod completions;
 mod driver;
 mod exposition;
 mod host;
@@ -69,6 +70,7 @@ mod listener;
 mod memory;
 mod metrics;
 mod models;
+mod moving;
 mod observer;
 mod overload;
 mod present;
@@ -87,6 +89,7 @@ use std::time::Duration;
 
 use crate::connection::Config;
 use crate::hand_over::HandOver;
+use crate::proactor::ProactorOptions;
 use crate::reactor::{EventLoop, Result, Signal, Sources, StreamListener};
 use crate::service::{Service, respond};
 use crate::{Request, Response};
@@ -99,7 +102,8 @@ pub use exposition::{Exposition, Family};
 pub use host::ServerHandle;
 pub use ladder::{Ladder, Rung};
 pub use metrics::{DrainCount, ServerMetrics};
-pub use models::{Accepting, CoreOptions, Model, ServerMeter, Serving};
+pub use models::{Accepting, CoreOptions, LoopMetrics, Model, ServerMeter, Serving};
+pub use moving::MovingConnection;
 pub use reload::{Live, NoReload, OnReload, Reload};
 pub use served::{Ended, Served};
 pub use timeline::{Happened, Record, Timeline};
@@ -126,6 +130,8 @@ pub struct Server<R = NoReload> {
     stall: Option<Duration>,
     /// Entries for each connection; 0 without a recorder.
     recorder: usize,
+    /// `None` for the reactor.
+    proactor: Option<ProactorOptions>,
 }
 
 impl Server {
@@ -187,6 +193,7 @@ impl Server {
             reload: NoReload,
             stall: None,
             recorder: 0,
+            proactor: None,
         }
     }
 }

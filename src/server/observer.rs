@@ -69,6 +69,11 @@ impl Observer {
         self.noted.insert(connection, noted);
     }
 
+    /// What a connection has noted that goes to another loop.
+    pub fn take(&mut self, connection: Token) -> Option<Noted> {
+        self.noted.remove(&connection)
+    }
+
     #[cold]
     #[inline(never)]
     pub fn journal(&mut self, connection: Token) -> Option<&mut Journal> {

@@ -66,7 +66,7 @@ impl Moved {
 
 /// What one connection has been through.
 #[derive(Debug)]
-struct Life {
+pub(super) struct Life {
     /// What is being added to. Here, as most visits are like the last one and touch nothing else.
     latest: Entry,
     token: Token,
@@ -153,7 +153,11 @@ impl Recorder {
             before,
             noted: 0,
         });
-        let place = token.index() as usize;
+        self.begin(life);
+    }
+
+    fn begin(&mut self, life: Box<Life>) {
+        let place = life.token.index() as usize;
         if self.lives.len() <= place {
             self.lives.resize_with(place + 1, || None);
         }
@@ -200,6 +204,18 @@ impl Recorder {
         life.end = Some((nanos, reason));
         life.log(reason);
         self.keep(life);
+    }
+
+    /// The life of a connection that goes to another loop.
+    pub(super) fn take(&mut self, token: Token) -> Option<Box<Life>> {
+        let place = self.lives.get_mut(token.index() as usize)?;
+        place.take_if(|life| life.token == token)
+    }
+
+    /// The connection `token` has come from another loop, with its life and its number there.
+    pub(super) fn adopt(&mut self, token: Token, mut life: Box<Life>) {
+        life.token = token;
+        self.begin(life);
     }
 
     pub(super) fn explain(&self, number: u64) -> Option<Timeline> {

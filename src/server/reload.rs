@@ -73,7 +73,9 @@ impl Server {
     /// the state last: it is not put back.
     ///
     /// It runs on the loop, so everybody waits for it: read a file, but no network. A service on
-    /// [worker threads](crate::concurrency) has a state of its own on each; share what changes there.
+    /// [worker threads](crate::concurrency) has a state of its own on each; share what changes there. Of
+    /// [several loops](super::Model::LoopPerCore) it runs on one, with the state of that one, and all take
+    /// the settings.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -106,6 +108,7 @@ impl Server {
             drain: self.drain,
             stall: self.stall,
             recorder: self.recorder,
+            proactor: self.proactor,
             observer: self.observer,
             hand_over: self.hand_over,
             #[cfg(feature = "systemd")]

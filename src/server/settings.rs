@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::host::Bounds;
+use super::host::{Bounds, REFUSALS};
 use super::observer::Observer;
 use super::served::Served;
 use super::{Ladder, Server};
 use crate::connection::{Config, Rate};
 use crate::hand_over::HandOver;
+use crate::proactor::ProactorOptions;
 use crate::reactor::{Error, ErrorKind, Result};
 use crate::time::Span;
 
@@ -137,6 +138,31 @@ impl<R> Server<R> {
         self
     }
 
+    /// Moves the bytes of connections by the operations of a [`proactor`](crate::proactor), which is made
+    /// on the loop the server is put on; see [patterns](super#patterns). The default is the reactor.
+    ///
+    /// [`operations_max`](ProactorOptions::operations_max) is raised to two for each of
+    /// [`connections_max`](Server::connections_max), if it is less: a connection that finds no room for an
+    /// operation is reset. Which driver it is in the end, [`ServerMetrics`](super::ServerMetrics::pattern)
+    /// says.
+    ///
+    /// ```no_run
+    /// use trine::proactor::ProactorOptions;
+    /// use trine::{Response, Server};
+    ///
+    /// fn main() -> trine::Result<()> {
+    ///     // io_uring with the feature of that name, where the kernel has it; else emulated.
+    ///     Server::bind("127.0.0.1:8080")?
+    ///         .proactor(ProactorOptions::default())
+    ///         .serve(|_| Response::text("hello"))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn proactor(mut self, options: ProactorOptions) -> Server<R> {
+        self.proactor = Some(options);
+        self
+    }
+
     /// From when on the server does what about being short of memory, connections or descriptors; see
     /// [`Ladder`].
     #[must_use]
@@ -160,8 +186,8 @@ impl<R> Server<R> {
     }
 
     /// Calls `call` for each exchange that is over: for an access log, see [`Served::combined`]. It
-    /// runs on the loop's thread, once for each in the order of a connection, and must not wait; a
-    /// panic in it is counted and harms nobody.
+    /// runs on the loop's thread, once for each in the order of a connection, and must not wait; a panic
+    /// in it is counted and harms nobody. Several loops call it one at a time.
     ///
     /// Without it nothing is remembered of an exchange. With it each connection keeps a copy of the
     /// heads, at most [`head_bytes_max`](crate::http::Limits) bytes each, whose answers are not
@@ -246,6 +272,16 @@ pub(super) fn check_bounds(bounds: &Bounds) -> Result<()> {
         return Err(serves_nobody("memory_max"));
     }
     bounds.ladder.check()
+}
+
+/// The options with room for the operations of all connections: one each way.
+pub(super) fn room_for(options: ProactorOptions, connections_max: usize) -> ProactorOptions {
+    let connections = connections_max.saturating_add(REFUSALS);
+    let operations_max = options.operations_max.max(connections.saturating_mul(2));
+    ProactorOptions {
+        operations_max,
+        ..options
+    }
 }
 
 fn serves_nobody(name: &str) -> Error {

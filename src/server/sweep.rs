@@ -17,7 +17,7 @@
 use std::collections::BinaryHeap;
 use std::fmt;
 
-use super::driver::OnLoop;
+use super::driver::{OnLoop, OnProactor};
 use super::host::Host;
 use super::ladder::Rung;
 use crate::reactor::{Context, Event, EventSource, Local, Next, Removed};
@@ -121,10 +121,14 @@ impl Pass {
         cx: &mut Context<'_, S>,
     ) {
         let now = cx.now();
-        let Some(driver) = cx.source_mut::<OnLoop<S, V>>(token) else {
-            return;
+        let since = if let Some(driver) = cx.source_mut::<OnLoop<S, V>>(token) {
+            driver.idle_since(of, host, now)
+        } else if let Some(driver) = cx.source_mut::<OnProactor<S, V>>(token) {
+            driver.idle_since(of, host, now)
+        } else {
+            None
         };
-        let Some(since) = driver.idle_since(of, host, now) else {
+        let Some(since) = since else {
             return;
         };
         let idle = now.since(since);
@@ -146,9 +150,13 @@ impl Pass {
     fn evict<S: 'static, V: Service<S>>(&mut self, token: Token, cx: &mut Context<'_, S>) {
         if let Some(driver) = cx.source_mut::<OnLoop<S, V>>(token) {
             driver.ask_for_place();
-            cx.resume(token);
-            self.evicted += 1;
+        } else if let Some(driver) = cx.source_mut::<OnProactor<S, V>>(token) {
+            driver.ask_for_place();
+        } else {
+            return;
         }
+        cx.resume(token);
+        self.evicted += 1;
     }
 }
 

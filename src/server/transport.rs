@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::reactor::Stream;
+use crate::reactor::{Context, Stream};
 
 /// Bytes both ways, of which nothing waits: what cannot be done now is
 /// [`WouldBlock`](io::ErrorKind::WouldBlock), and readiness says when to try again.
@@ -15,6 +15,13 @@ pub(crate) trait Transport {
     fn shutdown_write(&mut self) -> io::Result<()>;
     /// Has the end be a reset: what is not taken yet is not to arrive.
     fn abort_on_close(&mut self);
+    /// Ends it. The descriptor is free afterwards, or as soon as the kernel lets go of it.
+    fn close<S: 'static>(self, cx: &mut Context<'_, S>)
+    where
+        Self: Sized,
+    {
+        let _ = cx;
+    }
 }
 
 impl Transport for Stream {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use trine::Server;
 use trine::concurrency::{Fellows, WorkerOptions};
 use trine::connection::CloseReason;
+use trine::proactor::{self, ProactorOptions};
 use trine::server::{Accepting, CoreOptions, Model, ServerMeter, ServerMetrics};
+use trine::time::Span;
 
 use crate::site::Site;
 use crate::support::client::Client;
@@ -19,6 +21,26 @@ use crate::support::{PATIENCE, eventually};
 pub enum Pattern {
     /// Readiness: sources read and write by themselves.
     Reactor,
+    /// Completions of operations that are done over readiness.
+    Proactor,
+    /// Completions of operations that the kernel does.
+    #[cfg(feature = "io-uring")]
+    IoUring,
+}
+
+impl Pattern {
+    fn apply(self, server: Server) -> Server {
+        let pattern = match self {
+            Pattern::Reactor => return server,
+            Pattern::Proactor => proactor::Pattern::Emulated,
+            #[cfg(feature = "io-uring")]
+            Pattern::IoUring => proactor::Pattern::IoUring,
+        };
+        server.proactor(ProactorOptions {
+            pattern,
+            ..ProactorOptions::default()
+        })
+    }
 }
 
 /// Who runs loops and calls the service.
@@ -29,6 +51,8 @@ pub enum Kind {
     LoopPerCore,
     /// The same with one loop that accepts for all.
     OneAcceptor,
+    /// The same with connections that move, alive, to where there are fewest.
+    Rebalancing,
 }
 
 /// One way to run a server.
@@ -42,25 +66,29 @@ pub struct Combination {
 /// the numbers of the tests.
 pub const LOOPS: usize = 4;
 
+/// Clients of the tests do not close in the middle, so that a drain waits for so long.
+const LINGER: Span = Span::from_millis(50);
+
 impl Combination {
     /// How many loops serve.
     pub fn loops(&self) -> usize {
         match self.kind {
             Kind::Single | Kind::HalfSync => 1,
-            Kind::LoopPerCore | Kind::OneAcceptor => LOOPS,
+            Kind::LoopPerCore | Kind::OneAcceptor | Kind::Rebalancing => LOOPS,
         }
     }
 
     /// Whether connections are spread over the loops to one.
     pub fn is_even(&self) -> bool {
-        self.kind != Kind::LoopPerCore
+        !matches!(self.kind, Kind::LoopPerCore | Kind::Rebalancing)
     }
 
     fn model(&self) -> Model {
-        let per_core = |accepting| {
+        let per_core = |accepting, rebalancing| {
             Model::LoopPerCore(CoreOptions {
                 loops: LOOPS,
                 accepting,
+                rebalancing,
                 ..CoreOptions::default()
             })
         };
@@ -70,8 +98,9 @@ impl Combination {
                 workers: 4,
                 ..WorkerOptions::default()
             }),
-            Kind::LoopPerCore => per_core(Accepting::Kernel),
-            Kind::OneAcceptor => per_core(Accepting::One),
+            Kind::LoopPerCore => per_core(Accepting::Kernel, None),
+            Kind::OneAcceptor => per_core(Accepting::One, None),
+            Kind::Rebalancing => per_core(Accepting::Kernel, Some(1)),
         }
     }
 
@@ -87,9 +116,10 @@ impl Combination {
 
     /// The same with a site of other kind.
     pub fn serve(&self, configure: impl FnOnce(Server) -> Server, site: Site) -> Running {
-        let server = configure(Server::bind("127.0.0.1:0").unwrap());
+        let mut server = configure(Server::bind("127.0.0.1:0").unwrap());
+        server.config_mut().deadlines.linger = LINGER;
         let (address, model) = (server.local_address().unwrap(), self.model());
-        let Pattern::Reactor = self.pattern;
+        let server = self.pattern.apply(server);
         let (give, take) = channel();
         let thread = thread::spawn(move || {
             let serving = server.under(model);

@@ -23,21 +23,32 @@ fn every_loop_serves(combination: &Combination) {
     for client in &mut clients {
         assert_eq!(client.get("/").status, 200);
     }
-    let counted = || server.meter().loops();
+    let counted = || -> Vec<_> {
+        let loops = server.meter().loops().into_iter();
+        loops.map(|it| it.server).collect()
+    };
+    let mut loops = Vec::new();
     eventually("all is counted", || {
-        counted().iter().map(|it| it.requests).sum::<u64>() == 200
+        loops = counted();
+        let requests: u64 = loops.iter().map(|it| it.requests).sum();
+        let connections: usize = loops.iter().map(|it| it.connections).sum();
+        (requests, connections) == (200, 200) // and none is on its way
     });
-    let loops = counted();
     assert_eq!(loops.len(), combination.loops());
     let connections: Vec<_> = loops.iter().map(|it| it.connections).collect();
-    assert_eq!(connections.iter().sum::<usize>(), 200);
     for one in &loops {
-        assert_eq!(one.accepted, one.connections as u64, "{connections:?}");
+        let came = one.accepted + one.taken_over - one.given_away;
+        assert_eq!(came, one.connections as u64, "{connections:?}");
         assert!(one.requests > 0, "{connections:?}");
     }
     if combination.is_even() {
         let even = 200 / combination.loops();
         assert!(connections.iter().all(|it| *it == even), "{connections:?}");
+    }
+    if combination.kind == Kind::Rebalancing {
+        let (least, most) = (connections.iter().min(), connections.iter().max());
+        assert!(most.unwrap() - least.unwrap() <= 4, "{connections:?}");
+        assert!(loops.iter().any(|it| it.given_away > 0));
     }
     let whole = server.meter().read();
     let limits: usize = loops.iter().map(|it| it.connections_max).sum();
@@ -56,7 +67,7 @@ fn all_threads_call_the_service(combination: &Combination) {
     let threads = match combination.kind {
         Kind::Single => 1,
         Kind::HalfSync => return, // which worker is next is nobody's promise
-        Kind::LoopPerCore | Kind::OneAcceptor => LOOPS,
+        Kind::LoopPerCore | Kind::OneAcceptor | Kind::Rebalancing => LOOPS,
     };
     assert_eq!(named().len(), threads);
 }

@@ -90,4 +90,17 @@ combinations! {
     reactor_half_sync: Reactor x HalfSync;
     reactor_loop_per_core: Reactor x LoopPerCore;
     reactor_loop_per_core_one_acceptor: Reactor x OneAcceptor;
+    reactor_loop_per_core_rebalancing: Reactor x Rebalancing;
+    proactor_single: Proactor x Single;
+    proactor_half_sync: Proactor x HalfSync;
+    proactor_loop_per_core: Proactor x LoopPerCore;
+    proactor_loop_per_core_one_acceptor: Proactor x OneAcceptor;
+}
+
+#[cfg(feature = "io-uring")]
+combinations! {
+    io_uring_single: IoUring x Single;
+    io_uring_half_sync: IoUring x HalfSync;
+    io_uring_loop_per_core: IoUring x LoopPerCore;
+    io_uring_loop_per_core_one_acceptor: IoUring x OneAcceptor;
 }

@@ -38,6 +38,14 @@ fn nothing_wrong_happens_in_any_seed_and_everything_ends() {
     });
 }
 
+#[test]
+fn nothing_else_happens_by_the_operations_of_a_proactor() {
+    hide_meant_panics();
+    run_seeds("TRINE_SIM_SEEDS", 0..60, |seed, steps| {
+        Run::by_operations(seed).run(steps);
+    });
+}
+
 #[cfg(trine_planted)]
 #[test]
 fn each_planted_bug_of_the_server_is_found_within_2000_seeds() {
@@ -53,7 +61,9 @@ fn seeds_that_found_something_once_find_nothing_any_more() {
     let lines = kept.lines().filter(|line| !line.starts_with('#'));
     for line in lines {
         let seed = line.split_whitespace().next();
-        Run::new(seed.unwrap().parse().unwrap()).run(STEPS);
+        let seed = seed.unwrap().parse().unwrap();
+        Run::new(seed).run(STEPS);
+        Run::by_operations(seed).run(STEPS);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use trine::proactor::{Pattern, ProactorOptions};
 use trine::server::{Ladder, ServerHandle, ServerMetrics};
 use trine::testing::{Client, Dice, Faults, Sim};
 use trine::{Response, Signal};
@@ -44,14 +45,30 @@ pub struct Run {
     cap: usize,
     /// When the alarm on the wall clock is to ring.
     pub alarm: SystemTime,
-    /// Sources of the loop without any connection.
+    /// Sources of the loop without any connection, and with each.
     sources: usize,
+    sources_each: usize,
     /// Whether idle clients may lose their places, requests be refused for want of memory, and the like.
     has_ladder: bool,
 }
 
 impl Run {
     pub fn new(seed: u64) -> Run {
+        Run::over(seed, None)
+    }
+
+    /// By the emulated proactor: nothing else is to be seen from outside.
+    pub fn by_operations(seed: u64) -> Run {
+        Run::over(
+            seed,
+            Some(ProactorOptions {
+                pattern: Pattern::Emulated,
+                ..ProactorOptions::default()
+            }),
+        )
+    }
+
+    fn over(seed: u64, proactor: Option<ProactorOptions>) -> Run {
         let mut sim = Sim::with_state(seed, Model::default());
         let cap = if seed.is_multiple_of(4) { 9 } else { 1_000 };
         let has_ladder = seed % 3 == 1;
@@ -60,7 +77,10 @@ impl Run {
             true => server.memory_max(MEMORY_MAX),
             false => server.overload(Ladder::off()),
         };
-        let server = server.requests_per_connection_max(cap as u32);
+        let mut server = server.requests_per_connection_max(cap as u32);
+        if let Some(options) = proactor {
+            server = server.proactor(options);
+        }
         let (address, handle) = sim.attach(server, Scripted);
         let drained = sim.with(|events, _| {
             use trine::Sources;
@@ -68,6 +88,9 @@ impl Run {
         });
         drained.unwrap();
         let alarm = outside::listen(&mut sim);
+        let metrics = sim.with(|events, _| handle.metrics(&mut events.context()));
+        let pattern = proactor.map(|options| options.pattern);
+        assert_eq!(metrics.map(|metrics| metrics.pattern), Some(pattern));
         let sources = sim.with(|events, _| events.len());
         let faults = match seed % 8 {
             0 => Faults::none(),
@@ -90,6 +113,8 @@ impl Run {
             cap,
             alarm,
             sources,
+            // The connection, and what hears of its socket for the operations.
+            sources_each: 1 + usize::from(proactor.is_some()),
             has_ladder,
         }
     }
@@ -346,7 +371,10 @@ impl Run {
         self.judge_alarm();
         let sources = self.sim.with(|events, _| events.len());
         assert!(
-            sources <= self.sources + metrics.connections + usize::from(self.has_ladder), // who makes room
+            sources
+                <= self.sources
+                    + metrics.connections * self.sources_each
+                    + usize::from(self.has_ladder), // who makes room
             "{sources} sources"
         );
         let (sim, index) = (&self.sim, self.dice.below(self.peers.len().max(1)));

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use trine::connection::CloseReason;
 use trine::http::Request;
+use trine::proactor::{Pattern, ProactorOptions};
 use trine::reactor::{Context, InboxSender, Mail, Metrics};
 use trine::server::ServerMetrics;
 use trine::service::{Answered, Deferred, Reply, Service};
@@ -64,8 +65,33 @@ pub fn start(
     run(configure(Server::bind("127.0.0.1:0").unwrap()), service)
 }
 
+/// What moves the bytes of the servers of a test, if it is not the reactor: `proactor`, or `io-uring`
+/// with the feature of that name.
+const PATTERN: &str = "TRINE_TEST_PATTERN";
+
+/// How often a connection may have its share in one turn: once, and with operations also when what it has
+/// started in the turn completes at once, which the loop looks for twice before it waits.
+pub fn shares_per_turn() -> u64 {
+    std::env::var_os(PATTERN).map_or(1, |_| 3)
+}
+
+/// The server by the pattern that the environment asks for.
+fn by_pattern(server: Server) -> Server {
+    let pattern = match std::env::var(PATTERN).as_deref() {
+        Err(_) => return server,
+        Ok("proactor") => Pattern::Emulated,
+        Ok("io-uring") if cfg!(feature = "io-uring") => Pattern::IoUring,
+        Ok(other) => panic!("{PATTERN}={other}: neither proactor nor, as a feature, io-uring"),
+    };
+    server.proactor(ProactorOptions {
+        pattern,
+        ..ProactorOptions::default()
+    })
+}
+
 /// Runs `server`.
 pub fn run(server: Server, service: impl Service<()> + Send) -> Running {
+    let server = by_pattern(server);
     let address = server.local_address();
     let (give, take) = channel();
     let thread = thread::spawn(move || {

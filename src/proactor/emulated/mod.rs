@@ -111,6 +111,22 @@ pub(super) fn begin<S: 'static>(
     }
 }
 
+/// Tries what waits at a socket, though the kernel has not said that it is ready.
+pub(super) fn look_at<S: 'static>(shared: &mut Shared, token: Token, cx: &mut Context<'_, S>) {
+    let Some(device) = shared.table.device(token) else {
+        return;
+    };
+    let station = &mut device.station;
+    let maybe = Readiness::READABLE.union(Readiness::WRITABLE);
+    station.ready = station.ready.union(maybe);
+    let source = station.source;
+    give_out(shared, token, cx);
+    let left = take_in(shared, token, cx);
+    if let Some(source) = source.filter(|_| left) {
+        cx.resume(source);
+    }
+}
+
 /// Takes `id` from its socket: what it had.
 pub(super) fn withdraw(shared: &mut Shared, id: OperationId, token: Token) -> Option<Memory> {
     let station = &mut shared.table.device(token)?.station;
@@ -261,20 +277,18 @@ fn give_out<S: 'static>(shared: &mut Shared, token: Token, cx: &mut Context<'_, 
             }
         },
         Some((id, Request::Connect { stream, address })) => {
-            let outcome = match stream.take_error() {
-                Ok(Some(error)) | Err(error) => Outcome::Failed(error, Memory::None),
-                Ok(None) => match stream.peer() {
-                    Ok(peer) => match shared.connected(token, &peer) {
-                        Some(socket) => Outcome::Connected(socket),
-                        None => return false,
-                    },
-                    Err(_) => {
-                        // Woken for nothing: it is still on its way.
-                        station.ready = station.ready.without(used_up);
-                        station.output = Some((id, Request::Connect { stream, address }));
-                        return false;
-                    }
+            let outcome = match stream.connected() {
+                Err(error) => Outcome::Failed(error, Memory::None),
+                Ok(Some(peer)) => match shared.connected(token, &peer) {
+                    Some(socket) => Outcome::Connected(socket),
+                    None => return false,
                 },
+                Ok(None) => {
+                    // Woken for nothing: it is still on its way.
+                    station.ready = station.ready.without(used_up);
+                    station.output = Some((id, Request::Connect { stream, address }));
+                    return false;
+                }
             };
             shared.complete(id, outcome, false, cx);
         }

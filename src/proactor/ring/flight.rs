@@ -20,6 +20,10 @@ use crate::reactor::OperationId;
 /// The group of the provided buffers; there is one.
 pub(super) const GROUP: u16 = 0;
 
+/// `IORING_RECVSEND_POLL_FIRST` (as old as provided buffers): who asks for bytes of a conversation has
+/// mostly had all there were, so the kernel need not try before it waits.
+const POLL_FIRST: u16 = 1;
+
 /// One operation in the kernel's hands, and all that it may touch.
 pub(super) struct Flight {
     pub(super) id: OperationId,
@@ -79,6 +83,7 @@ impl Flight {
                     }
                     Room::Chosen(_) if provided => opcode::Recv::new(fd, ptr::null_mut(), 0)
                         .buf_group(GROUP)
+                        .ioprio(POLL_FIRST)
                         .build()
                         .flags(squeue::Flags::BUFFER_SELECT),
                     Room::Chosen(_) => receive_into(fd, self.room.insert(pool.take())),

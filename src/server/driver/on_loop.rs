@@ -23,7 +23,7 @@ impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Local<Host<S, V>>, T> {
 
     /// Reacts to what the loop tells it.
     #[inline(always)]
-    fn visit(&mut self, event: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {
+    pub(super) fn visit(&mut self, event: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {
         let local = self.home;
         let visited = cx.with(local, |host, cx| {
             let next = self.run(event, host, state, cx);
@@ -45,7 +45,7 @@ impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Local<Host<S, V>>, T> {
     }
 
     /// The last call.
-    fn go(mut self, why: Removed, state: &mut S, cx: &mut Context<'_, S>) {
+    pub(super) fn go(mut self, why: Removed, state: &mut S, cx: &mut Context<'_, S>) {
         let let_go = AssertUnwindSafe(|| {
             cx.with(self.home, |host, _| {
                 if !matches!(why, Removed::Closed | Removed::Panicked) {
@@ -72,7 +72,7 @@ impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Local<Host<S, V>>, T> {
     fn leave(mut self, cx: &mut Context<'_, S>) {
         let end = self.ended();
         let counted = self.counted;
-        drop(self.stream); // a descriptor is free, and a server that lent one is the first to know
+        self.stream.close(cx); // a descriptor is free, and a server that lent one is the first to know
         let listener = cx.with(self.home, |host, cx| {
             host.report(Some(end), cx);
             host.metrics.count_close(end);

@@ -6,9 +6,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::meter::LoopMetrics;
 use crate::concurrency::WorkerMeter;
-use crate::reactor::Waker;
+use crate::reactor::{Metrics, Waker};
 use crate::server::metrics::ServerMetrics;
+use crate::server::moving::MovingConnection;
 use crate::server::reload::Live;
 
 /// The loops of one server.
@@ -18,8 +20,8 @@ pub(in crate::server) struct Board {
     connections_max: AtomicUsize,
     /// Whether the loop that accepts for all found room nowhere, and wants to hear of the next place.
     wants_place: AtomicBool,
-    /// How many loops have drained to the end.
-    drained: AtomicUsize,
+    /// How many connections a loop may have more than the one with the fewest.
+    imbalance_max: usize,
     /// Those behind the loop, if there are any.
     pub(super) workers: OnceLock<WorkerMeter>,
 }
@@ -33,10 +35,21 @@ struct Seat {
     /// Those on the way to it.
     coming: AtomicUsize,
     connections_max: AtomicUsize,
+    /// Connections that others gave it.
+    moved: Mutex<Mailbox>,
     /// Settings that it has not taken yet.
     news: Mutex<Option<Live>>,
+    /// Whether it has drained to the end.
+    is_drained: AtomicBool,
     /// What it last said of itself.
-    counted: Mutex<ServerMetrics>,
+    counted: Mutex<LoopMetrics>,
+}
+
+/// Where connections wait that come from other loops.
+enum Mailbox {
+    Open(Vec<MovingConnection>),
+    /// The loop drains.
+    Closed,
 }
 
 /// The part number `number` of `whole` that is divided into `parts`, which differ by one at most.
@@ -45,20 +58,25 @@ pub(super) fn part_of(whole: usize, parts: usize, number: usize) -> usize {
 }
 
 impl Board {
-    pub(super) fn new(loops: usize, connections_max: usize) -> Arc<Board> {
+    pub(super) fn new(loops: usize, connections_max: usize, imbalance_max: usize) -> Arc<Board> {
         let seat = |number| Seat {
             waker: OnceLock::new(),
             live: AtomicUsize::new(0),
             coming: AtomicUsize::new(0),
             connections_max: AtomicUsize::new(part_of(connections_max, loops, number)),
+            moved: Mutex::new(Mailbox::Open(Vec::new())),
             news: Mutex::default(),
-            counted: Mutex::new(ServerMetrics::new()),
+            is_drained: AtomicBool::new(false),
+            counted: Mutex::new(LoopMetrics {
+                server: ServerMetrics::new(),
+                event_loop: Metrics::default(),
+            }),
         };
         Arc::new(Board {
             seats: (0..loops).map(seat).collect(),
             connections_max: AtomicUsize::new(connections_max),
             wants_place: AtomicBool::new(false),
-            drained: AtomicUsize::new(0),
+            imbalance_max,
             workers: OnceLock::new(),
         })
     }
@@ -77,12 +95,12 @@ impl Board {
         self.seats.iter().for_each(Seat::wake);
     }
 
-    pub(super) fn publish(&self, number: usize, metrics: ServerMetrics) {
-        *lock(&self.seats[number].counted) = metrics;
+    pub(super) fn publish(&self, number: usize, counted: LoopMetrics) {
+        *lock(&self.seats[number].counted) = counted;
     }
 
     /// What each loop last said.
-    pub(super) fn counted(&self) -> Vec<ServerMetrics> {
+    pub(super) fn counted(&self) -> Vec<LoopMetrics> {
         let seats = self.seats.iter();
         seats.map(|seat| lock(&seat.counted).clone()).collect()
     }
@@ -97,6 +115,50 @@ impl Board {
         let seat = &self.seats[number];
         let load = seat.coming.load(Ordering::SeqCst) + seat.live.load(Ordering::SeqCst);
         Some(load).filter(|load| *load < seat.connections_max.load(Ordering::SeqCst))
+    }
+
+    /// The loop that has the fewest connections of those that have room, and how many the loop `from` is to
+    /// give it so that they have as many: nothing within what is allowed.
+    pub(super) fn imbalance(&self, from: usize) -> Option<(usize, usize)> {
+        let others = (0..self.loops()).filter(|number| *number != from);
+        let loads = others.filter_map(|number| Some((self.load_with_room(number)?, number)));
+        let (fewest, to) = loads.min()?;
+        let own = self.seats[from].live.load(Ordering::SeqCst);
+        let more = own.saturating_sub(fewest);
+        (more > self.imbalance_max).then_some((to, more / 2))
+    }
+
+    /// Puts a connection on the way to the loop `number`; back, if that takes no more.
+    pub(super) fn give(
+        &self,
+        number: usize,
+        connection: MovingConnection,
+    ) -> Result<(), MovingConnection> {
+        match &mut *lock(&self.seats[number].moved) {
+            Mailbox::Open(waiting) => {
+                self.add_coming(number); // before it can arrive
+                waiting.push(connection);
+            }
+            Mailbox::Closed => return Err(connection),
+        }
+        self.seats[number].wake();
+        Ok(())
+    }
+
+    /// The connections that have come for the loop `number`.
+    pub(super) fn take_moved(&self, number: usize) -> Vec<MovingConnection> {
+        match &mut *lock(&self.seats[number].moved) {
+            Mailbox::Open(waiting) => std::mem::take(waiting),
+            Mailbox::Closed => Vec::new(),
+        }
+    }
+
+    /// The same, and no more will come.
+    pub(super) fn close_mailbox(&self, number: usize) -> Vec<MovingConnection> {
+        match std::mem::replace(&mut *lock(&self.seats[number].moved), Mailbox::Closed) {
+            Mailbox::Open(waiting) => waiting,
+            Mailbox::Closed => Vec::new(),
+        }
     }
 
     pub(super) fn add_coming(&self, number: usize) {
@@ -122,7 +184,8 @@ impl Board {
 
     /// Whether all loops have drained to the end.
     pub(super) fn is_drained(&self) -> bool {
-        self.drained.load(Ordering::SeqCst) == self.seats.len()
+        let mut seats = self.seats.iter();
+        seats.all(|seat| seat.is_drained.load(Ordering::SeqCst))
     }
 }
 
@@ -163,6 +226,9 @@ impl Part {
     /// One more connection is there.
     pub(in crate::server) fn enter(&self) {
         self.seat().live.fetch_add(1, Ordering::SeqCst);
+        if self.board.imbalance_max < usize::MAX && self.board.imbalance(self.number).is_some() {
+            self.seat().wake(); // its member sees to it
+        }
     }
 
     /// One has left.
@@ -173,7 +239,7 @@ impl Part {
 
     /// The last one has left, and no more will come.
     pub(in crate::server) fn drained(&self) {
-        self.board.drained.fetch_add(1, Ordering::SeqCst);
+        self.seat().is_drained.store(true, Ordering::SeqCst);
     }
 
     pub(in crate::server) fn connections_max_of_all(&self) -> usize {

@@ -5,7 +5,27 @@ use std::sync::Arc;
 
 use super::board::Board;
 use crate::concurrency::WorkerMetrics;
+use crate::reactor::Metrics;
 use crate::server::metrics::ServerMetrics;
+
+/// What one loop of a server counts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LoopMetrics {
+    /// Of the server on it.
+    pub server: ServerMetrics,
+    /// Of the loop itself.
+    pub event_loop: Metrics,
+}
+
+/// What the server counts on all loops.
+pub(in crate::server) fn sum(loops: &[LoopMetrics]) -> ServerMetrics {
+    let mut sum = ServerMetrics::new();
+    for one in loops {
+        sum.add(&one.server);
+    }
+    sum
+}
 
 /// Reads the counters of a server under any [model](super::Model). Clones read the same.
 ///
@@ -27,18 +47,14 @@ impl ServerMeter {
     /// The counters of all loops together. O(loops), and a wake-up of each.
     #[must_use]
     pub fn read(&self) -> ServerMetrics {
-        let mut sum = ServerMetrics::new();
-        for one in self.loops() {
-            sum.add(&one);
-        }
-        sum
+        sum(&self.loops())
     }
 
     /// The counters of each loop in their order; one, unless it is
-    /// [loop per core](super::Model::LoopPerCore). How evenly `accepted` and `connections` are spread
-    /// is the imbalance of accepting.
+    /// [loop per core](super::Model::LoopPerCore). How unevenly `accepted` and `connections` are spread is
+    /// the imbalance of accepting.
     #[must_use]
-    pub fn loops(&self) -> Vec<ServerMetrics> {
+    pub fn loops(&self) -> Vec<LoopMetrics> {
         let counted = self.board.counted();
         self.board.ask();
         counted

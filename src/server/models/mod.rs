@@ -27,7 +27,8 @@ use crate::concurrency::{Pinning, WorkerOptions};
 
 pub(super) use board::Part;
 pub(super) use desk::{Desk, Intake};
-pub use meter::ServerMeter;
+pub(super) use meter::sum;
+pub use meter::{LoopMetrics, ServerMeter};
 pub use serving::Serving;
 
 /// How many threads there are, and which does what.
@@ -54,6 +55,11 @@ pub struct CoreOptions {
     pub pinning: Pinning,
     /// Who gives connections to the loops.
     pub accepting: Accepting,
+    /// How many connections a loop may have more than the one with the fewest, at least 1, before it
+    /// gives it the half of what it has more: those that are between two requests, or still sending one.
+    /// Looked at when a connection comes to the loop that has too many. `None` leaves each where it came,
+    /// which is cheapest, and well where they are many.
+    pub rebalancing: Option<usize>,
 }
 
 impl Default for CoreOptions {
@@ -64,6 +70,7 @@ impl Default for CoreOptions {
             loops: processors.map_or(1, usize::from),
             pinning: Pinning::None,
             accepting: Accepting::Kernel,
+            rebalancing: None,
         }
     }
 }

@@ -160,7 +160,7 @@ impl<F> Plan<F> {
         F: Fn(&Core, &ServerMeter, &mut EventLoop<S>) -> Result<()>,
     {
         let (share, care) = server.split()?;
-        let board = Board::new(1, share.bounds.connections_max);
+        let board = Board::new(1, share.bounds.connections_max, usize::MAX);
         let lot = Lot {
             share,
             care: Some(care),
@@ -190,7 +190,8 @@ impl<F> Plan<F> {
         let (share, care) = server.split()?;
         settings::check_loops(share.bounds.connections_max, loops)?;
         let is_handed_over = care.hand_over.is_some();
-        let board = Board::new(loops, share.bounds.connections_max);
+        let imbalance_max = options.rebalancing.map_or(usize::MAX, |most| most.max(1));
+        let board = Board::new(loops, share.bounds.connections_max, imbalance_max);
         let shares = share.divide(&board, options.accepting, is_handed_over)?;
         let mut care = Some(care);
         let lots = shares.into_iter().map(|share| {
@@ -295,6 +296,7 @@ impl Share {
                 observer: observers.pop().map(Box::new),
                 recorder: self.recorder,
                 part: Some(Part::new(board, number)),
+                proactor: self.proactor,
             }
         };
         Ok(doors.into_iter().enumerate().map(share).collect())
