@@ -7,7 +7,7 @@ use crate::rows::{Kind, Row};
 use crate::summary::Outcome;
 use crate::table::one_processor;
 
-const LABEL: usize = 150;
+const LABEL: usize = 190;
 const COLUMN: usize = 160;
 const LINE: usize = 22;
 const HEAD: usize = 66;

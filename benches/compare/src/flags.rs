@@ -16,7 +16,7 @@ trine, its peers and a floor on loopback: processor time of a request, requests 
   --only NAME,..       these servers, and the floor: trine, hyper, \"trine single\", nginx, ...
   --workloads a,b,..   these (default: a,b,c,d,e)
   --rounds N           each is measured so many times, in turn (default: 3)
-  --seconds S          for so long each time (default: 1)
+  --seconds S          for so long each time (default: 0.8)
   --quick              a check: floor and trine, workloads a and b, one round of 0.5 s
   --write              replace the tables and the chart of the repository by those of this run
   --install-peers      install nginx, haproxy and h2o with apt-get if they are missing; where
@@ -52,7 +52,7 @@ pub fn read(arguments: impl Iterator<Item = OsString>) -> Result<Asked, lexopt::
         rows: ROWS.to_vec(),
         workloads: WORKLOADS.to_vec(),
         rounds: 3,
-        window: Duration::from_secs(1),
+        window: Duration::from_millis(800),
         writes: false,
         installs: false,
     };

@@ -39,11 +39,18 @@ const fn trine(model: &'static str, pattern: &'static str) -> Kind {
 
 /// All of them. The first is what the others are ratios to. A name that comes with one processor
 /// and with two is a line of the table of scaling.
+#[rustfmt::skip] // a line each
 pub const ROWS: &[Row] = &[
     row("floor", Kind::Floor, 1),
     row("trine single", trine("single", "reactor"), 1),
+    row("trine single proactor", trine("single", "proactor"), 1),
+    row("trine single io-uring", trine("single", "io-uring"), 1),
     row("trine half-sync", trine("half-sync", "reactor"), 1),
+    row("trine half-sync proactor", trine("half-sync", "proactor"), 1),
+    row("trine half-sync io-uring", trine("half-sync", "io-uring"), 1),
     row("trine loop-per-core", trine("loop-per-core", "reactor"), 1),
+    row("trine loop-per-core proactor", trine("loop-per-core", "proactor"), 1),
+    row("trine loop-per-core io-uring", trine("loop-per-core", "io-uring"), 1),
     row("hyper", Kind::Peer("hyper"), 1),
     row("actix-web", Kind::Peer("actix-web"), 1),
     row("ntex", Kind::Peer("ntex"), 1),
@@ -55,6 +62,7 @@ pub const ROWS: &[Row] = &[
     row("floor", Kind::Floor, 2),
     row("trine half-sync", trine("half-sync", "reactor"), 2),
     row("trine loop-per-core", trine("loop-per-core", "reactor"), 2),
+    row("trine loop-per-core io-uring", trine("loop-per-core", "io-uring"), 2),
 ];
 
 impl Row {

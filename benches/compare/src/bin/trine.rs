@@ -4,12 +4,14 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::process::ExitCode;
+use std::process::{ExitCode, exit};
+use std::time::Duration;
 
 use lexopt::prelude::*;
 use trine::concurrency::WorkerOptions;
-use trine::server::{CoreOptions, Model};
-use trine::{Answered, Reply, Request, Server};
+use trine::proactor::{Pattern, ProactorOptions};
+use trine::server::{CoreOptions, Model, ServerMeter};
+use trine::{Answered, Reply, Request, Server, Sources};
 
 /// Beyond what any workload opens; the default is half of the descriptor limit.
 const CONNECTIONS_MAX: usize = 15_000;
@@ -53,16 +55,46 @@ fn flags() -> Result<Flags, Box<dyn Error>> {
 }
 
 fn serve(flags: &Flags) -> Result<(), Box<dyn Error>> {
-    let model = model(flags)?;
-    let server = match flags.pattern.as_str() {
-        "reactor" => Server::bind(flags.listen)?,
-        other => return Err(format!("--pattern {other}: this build has only reactor").into()),
-    };
+    let (model, pattern) = (model(flags)?, pattern(flags)?);
     // What a connection may do here, as the others allow it: no end to its requests, many others.
-    let server = server
+    let server = Server::bind(flags.listen)?
         .requests_per_connection_max(u32::MAX)
         .connections_max(CONNECTIONS_MAX);
-    Ok(server.under(model).run(|| hello, || ())?)
+    let server = match pattern {
+        None => server,
+        Some(pattern) => server.proactor(ProactorOptions {
+            pattern,
+            ..ProactorOptions::default()
+        }),
+    };
+    let is_another = move |meter: &ServerMeter| meter.read().pattern != pattern;
+    Ok(server.under(model).run_with(
+        || hello,
+        || (),
+        move |_, meter, event_loop| {
+            let meter = meter.clone();
+            event_loop.call_after(Duration::ZERO, move |(), _| {
+                if is_another(&meter) {
+                    eprintln!("trine: the kernel refuses io_uring");
+                    exit(1); // what is measured has to be what was asked for
+                }
+            })?;
+            Ok(())
+        },
+    )?)
+}
+
+/// Who does the operations; nobody in the reactor.
+fn pattern(flags: &Flags) -> Result<Option<Pattern>, Box<dyn Error>> {
+    match flags.pattern.as_str() {
+        "reactor" => Ok(None),
+        "proactor" => Ok(Some(Pattern::Emulated)),
+        "io-uring" => Ok(Some(Pattern::IoUring)),
+        other => {
+            let known = "reactor, proactor and io-uring";
+            Err(format!("--pattern {other}: there are {known}").into())
+        }
+    }
 }
 
 fn model(flags: &Flags) -> Result<Model, Box<dyn Error>> {
