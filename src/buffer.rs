@@ -239,7 +239,7 @@ impl BufferPool {
 
     /// Takes back a buffer nobody needs; its data is forgotten. A buffer that grew or shrank goes
     /// to the allocator, so one large request does not stay in memory for ever.
-    #[inline]
+    #[inline(always)]
     pub fn give(&mut self, mut buffer: Box<Buffer>) {
         if buffer.capacity() == self.capacity {
             buffer.clear();

@@ -40,7 +40,7 @@
 //! |---|---|---|
 //! | 15 a client that half-closes | it is answered, then the end; 400 inside a message; nothing spins | `clients_that_half_close_are_answered_and_nothing_spins`, `a_client_that_shuts_its_half_gets_all_its_answers_then_the_end`, `a_client_that_shuts_its_half_inside_a_message_is_told_400`, `a_half_closed_client_that_does_not_read_and_then_resets_spins_neither_before_nor_after` |
 //! | 16 a reset at any moment | reaped at once, its work cancelled | `resets_at_any_moment_are_reaped_at_once`, `resets_at_any_moment_leave_nothing_behind`, `a_reset_ends_every_state_at_once`, `a_client_that_resets_cancels_its_request` |
-//! | 17 hang-ups and errors reported in any mix | one end, one close | `no_descriptor_is_closed_twice`, `an_error_reported_for_a_stream_that_cannot_be_written_does_not_loop`, `nothing_wrong_happens_in_any_seed_and_everything_ends` |
+//! | 17 hang-ups and errors reported in any mix | one end, one close | `no_descriptor_is_closed_twice`, `an_error_reported_for_a_stream_that_cannot_be_written_does_not_loop`, `nothing_wrong_happens_in_any_seed_and_everything_ends`, `hang_ups_and_resets_in_any_mix_end_each_connection_once` |
 //! | 18 a write to a peer that is gone | an error of the call; no signal | `a_write_to_a_peer_that_is_gone_raises_no_signal_where_the_program_does_not_ignore_it` |
 //!
 //! # The loop
@@ -49,8 +49,10 @@
 //! |---|---|---|
 //! | 19 every call interrupted | repeated, for the time that remains | `.ci/faults`, `an_interrupted_wait_goes_on_for_the_time_that_remains_and_no_turn_is_made_of_it`, `a_storm_of_signals_that_interrupt_every_wait_is_not_noticed`, `nothing_wrong_happens_in_any_seed_and_everything_ends` |
 //! | 20 readiness with nothing behind it, or reported once for much | silent; what is ready is called until it is empty | `readiness_with_nothing_behind_it_is_silent`, `a_source_that_reads_one_byte_of_many_and_returns_again_is_called_for_all_of_them`, `nothing_wrong_happens_in_any_seed_and_everything_ends` |
-//! | 21 an event for a former tenant of a number | a generation in each token; counted, told to nobody | `connections_that_come_and_go_get_nobody_elses_answer`, `events_for_those_who_are_gone_are_counted_and_reach_nobody`, `a_source_inserted_into_the_slot_of_a_removed_one_does_not_see_its_readiness`, `a_generation_that_would_wrap_retires_the_slot_instead_of_reusing_it`, `each_planted_bug_of_the_server_is_found_within_2000_seeds` |
+//! | 21 an event for a former tenant of a number | a generation in each token; counted, told to nobody | `connections_that_come_and_go_get_nobody_elses_answer`, `events_for_those_who_are_gone_are_counted_and_reach_nobody`, `a_source_inserted_into_the_slot_of_a_removed_one_does_not_see_its_readiness`, `a_generation_that_would_wrap_retires_the_slot_instead_of_reusing_it`, `each_planted_bug_of_the_server_is_found_within_2000_seeds`, `connections_that_come_and_go_get_nobody_elses_answer_whichever_thread_serves_them` |
 //! | 28 the process stands still for seconds | deadlines that came meanwhile are met at once, in order, in batches; none early | `deadlines_that_came_while_the_server_was_stopped_are_met_at_once_and_none_before`, `requests_that_come_in_time_while_the_loop_is_stalled_are_answered_however_many`, `after_a_stall_skip_calls_once_says_what_was_missed_and_keeps_the_phase` |
+//! | 51 the leader of a team is lost, or stays in a call | the lead is handed on before anything is served, and by whoever panics; the others serve meanwhile | `loom_the_lead_is_never_lost_nor_with_two_and_at_the_end_nobody_waits`, `loom_a_leader_that_panics_does_not_take_the_lead_along`, `a_service_that_blocks_one_thread_keeps_no_other_from_serving`, `a_handler_that_panics_ends_alone_and_every_thread_goes_on` |
+//! | an edge for a connection that a thread of a team has | kept in its seat, told before it is parked; never two threads at a time | `loom_an_edge_that_comes_while_a_handler_is_served_is_served_too`, `loom_an_edge_that_comes_while_a_handler_is_seated_is_served`, `an_edge_that_comes_while_a_thread_has_the_handler_is_served_by_that_thread`, `many_connections_are_served_by_all_threads_and_each_by_one_at_a_time` |
 //! | a callback that is stuck | named while it is, with how long and in which system call | `a_callback_that_sleeps_is_named_with_its_system_call_while_it_does`, `a_callback_over_a_tenth_of_a_second_is_counted_and_reported_by_name` |
 //! | 29 deadlines of zero, of the past, beyond the clock | saturating ticks; the wheel agrees with a sorted set | `the_wheel_agrees_with_a_sorted_set`, `never_is_no_deadline_even_when_time_runs_out`, `far_deadlines_fire_on_their_tick_and_those_beyond_the_clock_never`, `a_timerfd_set_to_the_past_or_to_zero_rings_at_once` |
 //! | 30 a million timers in one tick | a budget for each turn, and I/O between | `a_storm_is_drained_in_budgets_and_nothing_is_lost_or_reordered`, `five_thousand_leftovers_deadlines_or_wake_ups_take_no_more_than_their_budget_of_a_turn`, `idle_connections_are_cut_at_their_deadline_and_cost_little` |
@@ -156,7 +158,4 @@
 //!
 //! # Not here
 //!
-//! TLS (46; rustls 2024-0336 and 2024-0399): there is none. The HTTP server does not run on
-//! leader/followers (51) yet; what is known of the team itself: no lead is lost
-//! (`loom_the_lead_is_never_lost_nor_with_two_and_at_the_end_nobody_waits`), one that panics does not take it
-//! along (`loom_a_leader_that_panics_does_not_take_the_lead_along`).
+//! TLS (46; rustls 2024-0336 and 2024-0399): there is none.

@@ -87,6 +87,7 @@
 //! | what a drain finished and cut | `server/metrics.rs`, `server/host.rs` |
 //! | new settings for a running server, SIGHUP | `server/reload.rs` |
 //! | the model of a server as one value; a server of several loops, their limits, settings and counters | `server/models/` |
+//! | connections that a team of threads runs; what the threads and their loop tell each other | `server/team/`, `server/driver/on_team.rs`; `server/team/ledger.rs` |
 //! | one loop accepts for all; connections that move between loops | `server/models/desk.rs`; `server/moving.rs`, `server/models/member.rs` |
 //! | sockets moved for a connection | `server/driver.rs`; deadlines, drain: `server/driver/facts.rs` |
 //! | how each exchange went: noted, told, as a line of a log | `connection/journal.rs`, `server/{observer,served,access_line}.rs` |

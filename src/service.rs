@@ -54,6 +54,11 @@ pub trait Service<S = ()>: 'static {
 ///
 /// A panic ends the connection: with 500 if the answer had not begun.
 ///
+/// It is [`Send`] as it belongs to the connection, which under
+/// [leader/followers](crate::concurrency::LeaderFollowers) is served by one thread now and by another
+/// later, though never by two at a time. What it shares with others, it has in an
+/// [`Arc`](std::sync::Arc), and what is the thread's own it is lent as `S`.
+///
 /// ```
 /// use trine::Response;
 /// use trine::http::{Request, Trailers};
@@ -89,7 +94,7 @@ pub trait Service<S = ()>: 'static {
 /// }
 /// # let _ = Site;
 /// ```
-pub trait Exchange<S = ()>: 'static {
+pub trait Exchange<S = ()>: Send + 'static {
     /// There is room for output: called once at the beginning, again whenever the client has taken
     /// what was written, and after a wake-up.
     fn produce(&mut self, flow: &mut Flow<'_>, state: &mut S);

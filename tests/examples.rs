@@ -113,6 +113,14 @@ fn the_server_for_testers_is_the_same_on_workers() {
 }
 
 #[test]
+fn the_servers_are_the_same_on_a_team_of_threads() {
+    for name in ["httpbin", "kv"] {
+        shows(name, &["--demo", "--model", "leader-followers"]);
+        shows(name, &["--demo", "--threads", "3"]);
+    }
+}
+
+#[test]
 fn the_servers_are_the_same_on_several_loops() {
     let kernel = ["--demo", "--model", "loop-per-core", "--loops", "3"];
     let one = ["--demo", "--loops", "3", "--accept", "one", "--pin"];
@@ -155,6 +163,8 @@ fn a_mistake_on_the_command_line_is_one_line_and_exit_code_2() {
         &["--access-log"],
         &["--root"],
         &["--workers", "2", "--model", "single"],
+        &["--threads", "0"],
+        &["--threads", "2", "--model", "loop-per-core"],
     ] {
         let output = run("httpbin", arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

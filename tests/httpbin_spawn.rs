@@ -38,7 +38,7 @@ fn program(arguments: &[&str]) -> Program {
 fn a_child_has_three_descriptors_whatever_the_server_has() {
     let folder = support::program::Folder::new("spawn-descriptors");
     let log = folder.path("access.log");
-    for model in ["single", "half-sync", "loop-per-core"] {
+    for model in ["single", "half-sync", "leader-followers", "loop-per-core"] {
         let root = std::env::temp_dir();
         let arguments = [
             "--root",

@@ -114,7 +114,7 @@ impl<D: Read + Write + AsFd + Send + 'static> Handler<Local> for Echo<D> {
         next
     }
 
-    fn removed(self: Box<Self>, why: Removed, _: &mut Local) {
+    fn removed(self: Box<Self>, why: Removed, _: &mut Local, _: &TeamContext<'_>) {
         let _ = self.seen.send(Seen::Removed(why));
     }
 }

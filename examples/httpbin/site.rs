@@ -77,7 +77,8 @@ impl Site {
         match number(millis).filter(|millis| *millis <= SLEEP_MAX) {
             None => refusal("not a number of milliseconds up to 60000"),
             Some(_) if !self.may_block => {
-                Response::text("only with --model half-sync").with_status(Status::NOT_IMPLEMENTED)
+                Response::text("only with --model half-sync or leader-followers")
+                    .with_status(Status::NOT_IMPLEMENTED)
             }
             Some(millis) => {
                 thread::sleep(Duration::from_millis(millis));

@@ -12,7 +12,8 @@
 //!   metrics; for io_uring its entries and its questions who it is; for SIGIO what a signal costs.
 //!   `--strace` shows beside it what strace counts, of a server that it slows: polling then asks less often;
 //! - p99: the time that 99 of 100 round trips took at most, waiting in the client included;
-//! - idle CPU %: the share of a CPU that the server takes afterwards, while nobody says anything.
+//! - idle CPU %: the share of a CPU that the server wants afterwards, while nobody says anything; what
+//!   others had of it meanwhile is in that.
 
 use std::fs;
 use std::io::{Error, Read, Result};
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 use crate::arguments::Options;
 use crate::client::Client;
 use crate::model::Model;
-use crate::served::{Served, cpu_of_this_thread};
+use crate::served::{Served, time_of_this_thread};
 use crate::strace::Strace;
 use crate::table::{self, Measured};
 use crate::{NAME, connect, machine, picture, signal};
@@ -99,10 +100,10 @@ fn measure(model: Model, connections: usize, options: &Options) -> Result<Measur
     while warm < connections {
         warm += client.run(WARM_UP)?.len(); // each is served once at least
     }
-    let (before, client_before, began) = (served.used()?, cpu_of_this_thread()?, Instant::now());
+    let (before, client_before, began) = (served.used()?, time_of_this_thread()?, Instant::now());
     let mut times = client.run(options.window)?;
     let took = began.elapsed();
-    let (after, client_after) = (served.used()?, cpu_of_this_thread()?);
+    let (after, client_after) = (served.used()?, time_of_this_thread()?);
     let idle_began = Instant::now();
     thread::sleep(IDLE);
     let (idle, rested) = (idle_began.elapsed(), served.used()?);
@@ -113,14 +114,14 @@ fn measure(model: Model, connections: usize, options: &Options) -> Result<Measur
         connections,
         round_trips: times.len() as u64,
         took,
-        cpu: after.cpu - before.cpu,
-        client_cpu: client_after - client_before,
+        cpu: after.time.since(before.time).ran,
+        client_cpu: client_after.since(client_before).ran,
         calls: after.calls - before.calls,
         traced: match options.strace {
             true => Some(trace(&served, &mut client, options)?),
             false => None,
         },
-        idle_cpu: rested.cpu - after.cpu,
+        idle_wish: rested.time.since(after.time),
         idle,
         p99: p99.ok_or(Error::other("no round trip was made"))?,
         note: std::mem::take(&mut served.note),

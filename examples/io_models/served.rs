@@ -21,7 +21,7 @@ pub struct Served {
 #[derive(Clone, Copy, Debug)]
 pub struct Used {
     pub calls: u64,
-    pub cpu: Duration,
+    pub time: Time,
 }
 
 impl Served {
@@ -62,7 +62,7 @@ impl Served {
         let calls = line.parse();
         Ok(Used {
             calls: calls.map_err(|_| Error::other(format!("{line:?} is no count")))?,
-            cpu: cpu_of(&format!("/proc/{}/task", self.process.id()))?,
+            time: time_of(&format!("/proc/{}/task", self.process.id()))?,
         })
     }
 
@@ -80,26 +80,49 @@ impl Drop for Served {
     }
 }
 
-/// The time that all threads below `folder` have run, by the scheduler, in nanoseconds.
-fn cpu_of(folder: &str) -> Result<Duration> {
-    let mut nanos = 0;
-    for thread in fs::read_dir(folder)? {
-        nanos += match fs::read_to_string(thread?.path().join("schedstat")) {
-            Ok(text) => ran(&text)?,
-            Err(_) => 0, // it has just ended
-        };
+/// What the scheduler says of threads.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Time {
+    /// They ran.
+    pub ran: Duration,
+    /// They could have run, and others did.
+    pub waited: Duration,
+}
+
+impl Time {
+    pub fn since(self, before: Time) -> Time {
+        Time {
+            ran: self.ran.saturating_sub(before.ran),
+            waited: self.waited.saturating_sub(before.waited),
+        }
     }
-    Ok(Duration::from_nanos(nanos))
 }
 
-/// The same of this thread.
-pub fn cpu_of_this_thread() -> Result<Duration> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
-    ran(&text).map(Duration::from_nanos)
+/// Of all threads below `folder` together.
+fn time_of(folder: &str) -> Result<Time> {
+    let mut all = Time::default();
+    for thread in fs::read_dir(folder)? {
+        // One that has just ended has no file.
+        if let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) {
+            let time = parsed(&text)?;
+            (all.ran, all.waited) = (all.ran + time.ran, all.waited + time.waited);
+        }
+    }
+    Ok(all)
 }
 
-fn ran(schedstat: &str) -> Result<u64> {
-    let first = schedstat.split(' ').next().unwrap_or_default();
-    let wrong = |_| Error::other("the kernel has no schedstat");
-    first.parse().map_err(wrong)
+/// Of this thread.
+pub fn time_of_this_thread() -> Result<Time> {
+    parsed(&fs::read_to_string("/proc/thread-self/schedstat")?)
+}
+
+/// Nanoseconds run, nanoseconds waited, and how often.
+fn parsed(schedstat: &str) -> Result<Time> {
+    let mut nanos = schedstat
+        .split(' ')
+        .map(|field| field.parse().map(Duration::from_nanos));
+    match (nanos.next(), nanos.next()) {
+        (Some(Ok(ran)), Some(Ok(waited))) => Ok(Time { ran, waited }),
+        _ => Err(Error::other("the kernel has no schedstat")),
+    }
 }

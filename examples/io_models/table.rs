@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::Model;
+use crate::served::Time;
 
 /// One model with so many connections.
 pub struct Measured {
@@ -18,8 +19,8 @@ pub struct Measured {
     /// Calls a round trip, as strace counts them.
     pub traced: Option<f64>,
     pub p99: Duration,
-    /// What the server ran while nobody said anything, for so long.
-    pub idle_cpu: Duration,
+    /// What the server wanted of the CPU while nobody said anything, for the time `idle`.
+    pub idle_wish: Time,
     pub idle: Duration,
     pub note: String,
 }
@@ -34,9 +35,10 @@ impl Measured {
         self.cpu.as_secs_f64() * 1e6 / self.round_trips as f64
     }
 
-    /// The share of a CPU that it takes while nobody says anything.
+    /// The share of a CPU that it would take while nobody says anything, did it have one alone.
     pub fn idle_percent(&self) -> f64 {
-        100.0 * self.idle_cpu.as_secs_f64() / self.idle.as_secs_f64()
+        let wished = self.idle_wish.ran + self.idle_wish.waited;
+        100.0 * wished.as_secs_f64() / self.idle.as_secs_f64()
     }
 
     pub fn client_cpu_us(&self) -> f64 {

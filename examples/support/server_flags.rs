@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use trine::Server;
-use trine::concurrency::{Pinning, WorkerOptions};
+use trine::concurrency::{Pinning, TeamOptions, WorkerOptions};
 use trine::connection::{Config, Rate};
 use trine::proactor::{Pattern, ProactorOptions};
 use trine::server::{Accepting, CoreOptions, Model};
@@ -30,6 +30,7 @@ pub struct ServerFlags {
     model: Option<Kind>,
     workers: Option<usize>,
     queue: Option<usize>,
+    threads: Option<usize>,
     loops: Option<usize>,
     accepting: Option<Accepting>,
     is_pinned: bool,
@@ -42,6 +43,7 @@ pub struct ServerFlags {
 enum Kind {
     Single,
     HalfSync,
+    LeaderFollowers,
     LoopPerCore,
 }
 
@@ -70,10 +72,12 @@ impl ServerFlags {
   --pattern PATTERN     what moves the bytes: reactor, by readiness (default), proactor, by operations
                         over epoll, or io-uring, by operations of the kernel, over epoll if it refuses
   --model MODEL         who calls the service: single, the loop (default); half-sync, worker threads
-                        that may block (default with --workers or --queue); or loop-per-core, each
-                        of several loops (default with --loops, --accept or --pin)
+                        that may block (default with --workers or --queue); leader-followers,
+                        threads that take turns at waiting for events (default with --threads); or
+                        loop-per-core, each of several loops (default with --loops, --accept or --pin)
   --workers N           worker threads (default 8)
   --queue N             requests that wait for a worker; more are answered 503 (default 1024)
+  --threads N           threads that take turns (default one for each processor)
   --loops N             loops, each on a thread of its own (default one for each processor)
   --accept WHO          who gives connections to the loops: kernel, by a hash (default), or one of the
                         loops, evenly
@@ -101,6 +105,7 @@ impl ServerFlags {
             "model" => self.model = Some(model(from)?),
             "workers" => self.workers = positive(name, from)?,
             "queue" => self.queue = positive(name, from)?,
+            "threads" => self.threads = positive(name, from)?,
             "loops" => self.loops = positive(name, from)?,
             "accept" => self.accepting = Some(accepting(from)?),
             "pin" => self.is_pinned = true,
@@ -113,21 +118,29 @@ impl ServerFlags {
 
     /// Whether the flags of models are those of one.
     fn check_model(&self) -> Result<bool, lexopt::Error> {
-        let workers = self.workers.or(self.queue).is_some();
-        let loops = self.has_loops();
-        match self.model {
-            Some(Kind::Single) if workers => {
-                Err("--model single has neither --workers nor --queue".into())
+        let [first, second, _] = self.implied();
+        match (self.model, first, second) {
+            (_, Some((flags, _)), Some((others, _))) => {
+                Err(format!("{flags} and {others} are for two models").into())
             }
-            Some(Kind::Single | Kind::HalfSync) if loops => {
-                Err("--loops, --accept and --pin are for --model loop-per-core".into())
+            (Some(model), Some((flags, kind)), None) if kind != model => {
+                let (right, wrong) = (kind.name(), model.name());
+                Err(format!("{flags}: for --model {right}, not for --model {wrong}").into())
             }
-            Some(Kind::LoopPerCore) if workers => {
-                Err("--model loop-per-core has neither --workers nor --queue".into())
-            }
-            None if workers && loops => Err("workers and loops are of two models".into()),
             _ => Ok(true),
         }
+    }
+
+    /// The models that flags were said of, those flags first.
+    fn implied(&self) -> [Option<(&'static str, Kind)>; 3] {
+        let workers = self.workers.or(self.queue).is_some();
+        let mut implied = [
+            workers.then_some(("--workers and --queue", Kind::HalfSync)),
+            (self.threads.is_some()).then_some(("--threads", Kind::LeaderFollowers)),
+            (self.has_loops()).then_some(("--loops, --accept and --pin", Kind::LoopPerCore)),
+        ];
+        implied.sort_by_key(Option::is_none);
+        implied
     }
 
     /// Whether something was said of several loops.
@@ -137,24 +150,33 @@ impl ServerFlags {
 
     /// Who runs the loops and calls the service.
     pub fn model(&self) -> Model {
-        let workers = self.workers.or(self.queue).map(|_| Kind::HalfSync);
-        let implied = workers.or(self.has_loops().then_some(Kind::LoopPerCore));
+        let implied = self.implied()[0].map(|(_, kind)| kind);
         match self.model.or(implied).unwrap_or(Kind::Single) {
             Kind::Single => Model::Single,
             Kind::HalfSync => Model::HalfSyncHalfAsync(self.worker_options()),
+            Kind::LeaderFollowers => Model::LeaderFollowers(self.team_options()),
             Kind::LoopPerCore => Model::LoopPerCore(self.core_options()),
         }
     }
 
-    /// Whether calls may wait.
+    /// Whether calls may wait: on threads of which others are left meanwhile.
     pub fn may_block(&self) -> bool {
-        matches!(self.model(), Model::HalfSyncHalfAsync(_))
+        matches!(
+            self.model(),
+            Model::HalfSyncHalfAsync(_) | Model::LeaderFollowers(_)
+        )
     }
 
     fn worker_options(&self) -> WorkerOptions {
         let mut options = WorkerOptions::default();
         options.workers = self.workers.unwrap_or(options.workers);
         options.queue.items_max = self.queue.unwrap_or(options.queue.items_max);
+        options
+    }
+
+    fn team_options(&self) -> TeamOptions {
+        let mut options = TeamOptions::default();
+        options.threads = self.threads.unwrap_or(options.threads);
         options
     }
 
@@ -275,8 +297,23 @@ fn model(from: &mut lexopt::Parser) -> Result<Kind, lexopt::Error> {
     match text.as_str() {
         "single" => Ok(Kind::Single),
         "half-sync" => Ok(Kind::HalfSync),
+        "leader-followers" => Ok(Kind::LeaderFollowers),
         "loop-per-core" => Ok(Kind::LoopPerCore),
-        _ => Err(format!("--model {text}: not one of single, half-sync, loop-per-core").into()),
+        _ => {
+            let all = "single, half-sync, leader-followers, loop-per-core";
+            Err(format!("--model {text}: not one of {all}").into())
+        }
+    }
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Single => "single",
+            Kind::HalfSync => "half-sync",
+            Kind::LeaderFollowers => "leader-followers",
+            Kind::LoopPerCore => "loop-per-core",
+        }
     }
 }
 

@@ -34,6 +34,7 @@ pub use worker_pool::WorkerPool;
 
 #[cfg(feature = "testing")]
 pub(crate) use crew::Crew;
+pub(crate) use leader_followers::Members;
 pub(crate) use steps::{Started, Step, Steps, Threads};
 
 #[cfg(all(test, trine_loom))]

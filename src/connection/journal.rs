@@ -157,6 +157,22 @@ impl Journal {
         }
     }
 
+    /// What became of the last of the requests that were answered in a row; `output` ends with what its
+    /// answer is.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn note_fate(&mut self, fate: &Fate, output: &[u8]) {
+        match fate {
+            Fate::Answered | Fate::Last => self.answered(output),
+            Fate::Begun(_) => {
+                if let Some(mark) = self.mark.take() {
+                    self.head_written(output, mark);
+                }
+            }
+            Fate::Opened | Fate::Promised(_) | Fate::Failed(_) => self.mark = None,
+        }
+    }
+
     /// The client took `len` bytes.
     #[cold]
     #[inline(never)]
@@ -195,24 +211,6 @@ impl Journal {
 }
 
 impl Connection {
-    /// What became of the last of the requests that were answered in a row.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn note_fate(&self, fate: &Fate, turn: &mut Turn<'_>) {
-        let Some(journal) = turn.journal.as_deref_mut() else {
-            return;
-        };
-        match fate {
-            Fate::Only | Fate::Answered | Fate::Last => journal.answered(self.output()),
-            Fate::Begun { .. } => {
-                if let Some(mark) = journal.mark.take() {
-                    journal.head_written(self.output(), mark);
-                }
-            }
-            Fate::Opened { .. } | Fate::Promised { .. } | Fate::Failed(_) => journal.mark = None,
-        }
-    }
-
     /// An answer of the server's own is to come. The request, as far as there is one, is still held.
     pub(super) fn note_failure(&self, turn: &mut Turn<'_>) {
         if let Some(journal) = turn.journal.as_deref_mut()

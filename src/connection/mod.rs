@@ -43,6 +43,7 @@ mod overload;
 mod pools;
 mod progress;
 mod reply;
+mod row;
 mod state;
 mod state_kind;
 mod streaming;
@@ -56,8 +57,7 @@ use crate::http::{Head, Method, Request, ResponseContext, Status};
 use crate::time::Tick;
 use exchange::Awaited;
 use input::Input;
-use progress::{Fate, Look, look, read_within_budget};
-use reply::{Attached, Outcome, To};
+use progress::read_within_budget;
 use state::State;
 
 pub use close_reason::CloseReason;
@@ -66,8 +66,10 @@ pub use deferred::{Deferred, Wake};
 pub(crate) use detached::Detached;
 pub use exchange::{Call, Flow, FlowError};
 pub(crate) use journal::{Asked, Journal, Record};
+pub(crate) use pools::Common;
 pub use pools::Pools;
 pub use reply::{Answered, Called, Reply};
+pub(crate) use row::{Answers, Detour, Row};
 pub use state_kind::StateKind;
 pub use streaming::Wanted;
 pub use turn::{Step, Turn};
@@ -158,7 +160,7 @@ enum Peer {
 }
 
 /// An answer of the server's own, after which the connection ends.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Failure(Status, CloseReason);
 
 const PANICKED: Failure = Failure(Status::INTERNAL_SERVER_ERROR, CloseReason::HandlerPanicked);
@@ -201,7 +203,7 @@ impl Connection {
 
     /// Whether it holds nothing and waits for the first byte of a request, which may come.
     #[inline(always)]
-    fn is_at_rest(&self) -> bool {
+    pub(crate) fn is_at_rest(&self) -> bool {
         matches!(self.state, State::Idle { .. } | State::Head { .. })
             && self.input.is_none()
             && self.output.is_none()
@@ -240,7 +242,6 @@ impl Connection {
     /// as [`poll`](Connection::poll) does, and does no more than that when no request is ready.
     ///
     /// Should `call` unwind, the connection is closed.
-    #[inline(always)]
     pub fn answer<F>(
         &mut self,
         turn: &mut Turn<'_>,
@@ -250,55 +251,12 @@ impl Connection {
     where
         F: FnMut(&Request<'_>, Reply<'_>) -> Called,
     {
-        let State::Ready { until } = self.state else {
-            return self.poll(turn);
-        };
-        let Some(input) = self.input.as_deref_mut() else {
-            return self.poll(turn);
-        };
-        self.state.change(State::Closed { reason: PANICKED.1 }); // for a `call` that unwinds
-        let output = &mut **self.output.get_or_insert_with(|| turn.pools.take_output());
-        loop {
-            turn.requests_left = turn.requests_left.saturating_sub(1);
-            let context = self.quota.begin_exchange(input.head());
-            let mark = output.len();
-            if let Some(journal) = turn.journal.as_deref_mut() {
-                journal.follow(input, output.data(), turn.now);
-            }
-            let mut outcome = Outcome::Unanswered;
-            let mut to = Attached {
-                output,
-                context,
-                date: turn.date,
-                waker,
-                outcome: &mut outcome,
-            };
-            let to = To::Connection(&mut to);
-            let called = call(&input.request(), Reply { to });
-            input.release_message();
-            let fate = match (called, outcome) {
-                (Called::Answered(_), Outcome::Sent) if context.close => Fate::Last,
-                (Called::Answered(_), Outcome::Sent) if input.is_empty() => Fate::Only,
-                (Called::Answered(_), Outcome::Sent) => match look(input, output.len(), turn) {
-                    Look::Request => continue,
-                    _ => Fate::Answered,
-                },
-                (Called::Answered(_), Outcome::Begun(content)) => Fate::Begun { until, content },
-                (Called::Answered(_), Outcome::Deferred(slot)) => Fate::Promised { until, slot },
-                (Called::Answered(_), Outcome::Unanswered) => Fate::Failed(UNANSWERED),
-                (Called::Opened, _) => Fate::Opened { until },
-                #[cfg(trine_planted)]
-                (Called::Panicked, _)
-                    if crate::planted::has(crate::planted::Bug::PanicLeavesAnswer) =>
-                {
-                    Fate::Failed(PANICKED)
-                }
-                (Called::Panicked, _) => {
-                    output.truncate(mark); // an answer given before a panic is not to be trusted
-                    Fate::Failed(PANICKED)
-                }
-            };
-            return self.exchanged(fate, context, turn);
+        match self.begin_row(turn) {
+            Some(row) => match self.answer_row(row, turn, waker, &mut call) {
+                Ok(answers) => self.keep(answers, turn),
+                Err(detour) => self.take_over(detour, turn),
+            },
+            None => self.poll(turn),
         }
     }
 

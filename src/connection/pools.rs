@@ -1,5 +1,8 @@
 //! Memory that connections borrow while they have something in it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 
 use super::input::Input;
@@ -22,6 +25,51 @@ pub struct Pools {
     meter: Meter,
     /// In bytes: with more than that held, no body that is collected gets another byte of memory.
     memory_max: usize,
+    /// With whom, if the bytes are counted together with those of other pools.
+    common: Option<Common>,
+}
+
+/// What the pools of several threads have in common: one limit on the memory, counted together.
+#[derive(Debug, Default)]
+pub(crate) struct Common {
+    meter: Meter,
+    /// In bytes, what all of them keep unused, as far as they have [told](Pools::tell).
+    spare: Arc<AtomicUsize>,
+    /// How much of it these pools have told.
+    told: usize,
+}
+
+impl Common {
+    /// In bytes, what the others keep unused.
+    fn spare_elsewhere(&self) -> usize {
+        self.spare.load(Ordering::Relaxed).saturating_sub(self.told)
+    }
+
+    /// The pools with it keep `spare` bytes unused.
+    fn tell(&mut self, spare: usize) {
+        if self.told != spare {
+            self.spare.fetch_add(spare, Ordering::Relaxed);
+            self.spare.fetch_sub(self.told, Ordering::Relaxed);
+            self.told = spare;
+        }
+    }
+}
+
+/// For other pools, which have told nothing.
+impl Clone for Common {
+    fn clone(&self) -> Common {
+        Common {
+            meter: self.meter.clone(),
+            spare: Arc::clone(&self.spare),
+            told: 0,
+        }
+    }
+}
+
+impl Drop for Common {
+    fn drop(&mut self) {
+        self.tell(0);
+    }
 }
 
 /// A full pool has at most this part of a limit on the memory beside what connections hold.
@@ -32,13 +80,17 @@ impl Pools {
     /// and as many for output.
     #[must_use]
     pub fn new(capacity: usize, spare_max: usize) -> Pools {
-        let meter = Meter::default();
+        Pools::metered(capacity, spare_max, Meter::default())
+    }
+
+    fn metered(capacity: usize, spare_max: usize, meter: Meter) -> Pools {
         Pools {
             inputs: Spare::new(spare_max),
             outputs: BufferPool::metered(capacity, spare_max, meter.clone()),
             capacity,
             meter,
             memory_max: usize::MAX,
+            common: None,
         }
     }
 
@@ -50,6 +102,29 @@ impl Pools {
         Pools {
             memory_max,
             ..Pools::new(CAPACITY, spare_max.min(SPARE_MAX))
+        }
+    }
+
+    /// The same for one thread of `threads` whose connections may hold `memory_max` bytes together. What
+    /// they keep unused is an eighth of that together.
+    ///
+    /// A limit that several threads reach at the same moment may be exceeded by what each of them is
+    /// just about to take: one read.
+    pub(crate) fn in_common(memory_max: usize, threads: usize, common: &Common) -> Pools {
+        let spare_max = memory_max / SPARE_SHARE / (2 * CAPACITY) / threads.max(1);
+        let meter = common.meter.clone();
+        Pools {
+            memory_max,
+            common: Some(common.clone()),
+            ..Pools::metered(CAPACITY, spare_max.min(SPARE_MAX), meter)
+        }
+    }
+
+    /// Tells those with whom the bytes are counted together how many are kept unused here.
+    pub(crate) fn tell(&mut self) {
+        let spare = self.spare_memory();
+        if let Some(common) = &mut self.common {
+            common.tell(spare);
         }
     }
 
@@ -65,11 +140,17 @@ impl Pools {
         (self.inputs.len() + self.outputs.spare()) * self.capacity
     }
 
+    /// In bytes, the unused buffers of those pools that are counted together with these.
+    pub(crate) fn spare_elsewhere(&self) -> usize {
+        self.common.as_ref().map_or(0, Common::spare_elsewhere)
+    }
+
     /// In bytes, what connections hold now: their buffers, and the rest of answers that the service
     /// gave whole, if nobody else has those.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.meter.bytes().saturating_sub(self.spare_memory())
+        let spare = self.spare_memory() + self.spare_elsewhere();
+        self.meter.bytes().saturating_sub(spare)
     }
 
     /// In bytes, at least [`memory`](Pools::memory), at most that and what is kept unused. One load.

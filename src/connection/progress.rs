@@ -19,7 +19,7 @@ use super::{Connection, Failure, PANICKED, Peer, Quota, UNANSWERED};
 use crate::buffer::Buffer;
 use crate::http::{self, Framing, Method, ParseError, Progress, ResponseContext, Status, Version};
 use crate::sync::Arc;
-use crate::time::{Span, Tick};
+use crate::time::Span;
 use crate::unwind::dropped;
 
 /// For answers to what is not, or not yet, a whole request.
@@ -47,6 +47,7 @@ const LAST_WORDS: Span = Span::from_millis(75);
 pub(super) type Polled = Option<Step>;
 
 /// What the bytes held begin with.
+#[derive(Debug)]
 pub(super) enum Look {
     /// A whole request without a body.
     Request,
@@ -87,26 +88,17 @@ pub(super) fn look(input: &mut Input, waiting: usize, turn: &Turn<'_>) -> Look {
 }
 
 /// What became of a request that was given to the service.
+#[derive(Debug)]
 pub(super) enum Fate {
-    /// Answered, and nothing else is held.
-    Only,
-    /// Answered; there are bytes behind it.
+    /// Answered; others may be.
     Answered,
     /// Answered, and no other will be.
     Last,
     /// Answered, but for this content, which is given as it is taken.
-    Begun {
-        until: Tick,
-        content: Bytes,
-    },
+    Begun(Bytes),
     /// To be answered in pieces.
-    Opened {
-        until: Tick,
-    },
-    Promised {
-        until: Tick,
-        slot: Arc<Slot>,
-    },
+    Opened,
+    Promised(Arc<Slot>),
     Failed(Failure),
 }
 
@@ -129,7 +121,7 @@ impl Connection {
     }
 
     #[inline(never)]
-    fn poll_other(&mut self, found: Look, turn: &mut Turn<'_>) -> Polled {
+    pub(super) fn poll_other(&mut self, found: Look, turn: &mut Turn<'_>) -> Polled {
         match found {
             Look::Request => self.request_is_whole(turn),
             Look::Partial => self.want_bytes(turn),
@@ -141,41 +133,20 @@ impl Connection {
     }
 
     /// The service was given the request and is done with it; what it answered is in the output.
-    #[inline(always)]
-    pub(super) fn exchanged(
-        &mut self,
-        fate: Fate,
-        context: ResponseContext,
-        turn: &mut Turn<'_>,
-    ) -> Step {
-        if turn.journal.is_some() {
-            self.note_fate(&fate, turn);
-        }
-        if let Fate::Only = fate {
-            if let Some(input) = self.input.take() {
-                turn.pools.give_input(input);
-            }
-            self.state.follow(State::writing(Then::Head, turn));
-            return Step::Write;
-        }
-        self.exchanged_otherwise(fate, context, turn);
-        self.poll_in_full(turn)
-    }
-
-    #[inline(never)]
-    fn exchanged_otherwise(&mut self, fate: Fate, context: ResponseContext, turn: &mut Turn<'_>) {
+    pub(super) fn exchanged(&mut self, fate: Fate, context: ResponseContext, turn: &mut Turn<'_>) {
+        let until = turn.now.after(turn.config.deadlines.handler);
         self.settle_input(turn.pools);
         let _ = match fate {
-            Fate::Only | Fate::Answered => self.enter_idle(turn),
+            Fate::Answered => self.enter_idle(turn),
             Fate::Last => self.answered(context, turn),
-            Fate::Begun { until, content } => self.supply_from(content, until, context, turn),
-            Fate::Opened { until } => {
+            Fate::Begun(content) => self.supply_from(content, until, context, turn),
+            Fate::Opened => {
                 let deadlines = &turn.config.deadlines;
                 let streaming = Streaming::new(context, Framing::None, until, deadlines);
                 self.state.change(State::Streaming(Box::new(streaming)));
                 None
             }
-            Fate::Promised { until, slot } => {
+            Fate::Promised(slot) => {
                 self.state.change(State::Waiting {
                     until,
                     slot,

@@ -1,13 +1,12 @@
 //! The loop, as a source sees it while it runs.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, SystemTime};
 
 use super::base::{Phase, Succession};
 use super::core::Core;
 use super::error::{Error, InsertError};
-use super::local::Local;
+use super::local::{Held, Local};
 use super::metrics::Metrics;
 use super::source::{Completed, EventSource, OperationId, Removed};
 use super::waker::Waker;
@@ -227,21 +226,20 @@ impl<S: 'static> Context<'_, S> {
         self.core.locals.remove(local)
     }
 
-    /// Calls `f` with a shared value, which is out of the loop meanwhile. `None` when a caller
-    /// further out is using it, it was taken out for good, or it is of another loop. A panic in `f`
-    /// goes on, but the value is back in its place before.
+    /// Calls `f` with a shared value. `None` when a caller further out is using it, it was taken out for
+    /// good, or it is of another loop. After a panic in `f` it can be used as before.
     #[inline]
     pub fn with<T: 'static, R>(
         &mut self,
         local: Local<T>,
         f: impl FnOnce(&mut T, &mut Self) -> R,
     ) -> Option<R> {
-        let mut value = self.core.locals.take(local)?;
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            value.downcast_mut::<T>().map(|value| f(value, self))
-        }));
-        self.core.locals.give(local, value);
-        result.unwrap_or_else(|payload| resume_unwind(payload))
+        self.hold(local)?.with(|value| f(value, self))
+    }
+
+    /// A shared value for a source that asks for it often; as long as it is held it is not taken out.
+    pub(crate) fn hold<T: 'static>(&self, local: Local<T>) -> Option<Held<T>> {
+        self.core.locals.hold(local)
     }
 
     /// The loop's counters.

@@ -1,17 +1,20 @@
 //! Values that belong to a loop and are shared by its sources.
 //!
 //! The connections of a server share a service, its counters and its buffers. A [`Local`] is the
-//! key to such a value; [`Context::with`](super::Context::with) takes it out of the loop for the
-//! length of one call and puts it back, as the loop does with sources. So it is plain `&mut`, no
-//! borrow can panic, and each loop of a program with several has its own.
+//! key to such a value; [`Context::with`](super::Context::with) lends it for the length of one call. Who
+//! asks often holds it by a [`Held`] and need not look for it. Either way it is plain `&mut`, and no
+//! borrow can panic: while one has the value, the others find nothing. Each loop of a program with several
+//! has its own.
 //!
 //! Invariant: no two of four thousand million values in a row have the same number. So one comparison
 //! tells a key of another loop, and one of a value whose place has another tenant now, from a key
 //! that fits; the type of the value is checked besides.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Numbers the shared values of this process, from 1. In 32 bits, as each connection has a key.
@@ -45,51 +48,93 @@ pub(super) struct Locals {
 struct Place {
     /// The tenant's, or [`NOBODY`].
     number: u32,
-    /// `None` while the value is in use.
-    value: Option<Box<dyn Any>>,
+    /// A [`Shared`] of some type.
+    value: Option<Rc<dyn Any>>,
+}
+
+/// A shared value, which knows its own key.
+struct Shared<T> {
+    key: Local<T>,
+    value: RefCell<T>,
+}
+
+/// A shared value in the hands of a source that asks for it often.
+pub(crate) struct Held<T> {
+    shared: Rc<Shared<T>>,
+}
+
+impl<T> Held<T> {
+    /// The key to the same value.
+    #[inline]
+    pub(crate) fn key(&self) -> Local<T> {
+        self.shared.key
+    }
+
+    /// Calls `f` with the value. `None` when a caller further out is using it.
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let mut value = self.shared.value.try_borrow_mut().ok()?;
+        Some(f(&mut value))
+    }
+}
+
+impl<T> Clone for Held<T> {
+    #[inline(always)]
+    fn clone(&self) -> Held<T> {
+        Held {
+            shared: Rc::clone(&self.shared),
+        }
+    }
 }
 
 impl Locals {
     pub(super) fn insert<T: 'static>(&mut self, value: T) -> Local<T> {
-        let place = Place {
-            number: next_number(),
-            value: Some(Box::new(value)),
-        };
-        let number = place.number;
+        let number = next_number();
         let index = self.free.pop().unwrap_or(self.places.len() as u32);
+        let key = Local {
+            number,
+            index,
+            of: PhantomData,
+        };
+        let value = RefCell::new(value);
+        let place = Place {
+            number,
+            value: Some(Rc::new(Shared { key, value })),
+        };
         match self.places.get_mut(index as usize) {
             Some(free) => *free = place,
             None => self.places.push(place),
         }
-        Local {
-            number,
-            index,
-            of: PhantomData,
-        }
+        key
     }
 
-    /// Takes a value out for the length of a call. Whoever takes it gives it back: while it is out,
-    /// nobody else has its place.
-    #[inline]
-    pub(super) fn take<T>(&mut self, local: Local<T>) -> Option<Box<dyn Any>> {
-        let place = self.places.get_mut(local.index as usize)?;
-        match place.number == local.number {
-            true => place.value.take(),
-            false => None,
-        }
+    /// The value of a key, unless it is of another loop or was taken out for good.
+    pub(super) fn hold<T: 'static>(&self, local: Local<T>) -> Option<Held<T>> {
+        let place = self.places.get(local.index as usize)?;
+        let value = place
+            .value
+            .as_ref()
+            .filter(|_| place.number == local.number)?;
+        let shared = Rc::clone(value).downcast().ok()?;
+        Some(Held { shared })
     }
 
-    #[inline]
-    pub(super) fn give<T>(&mut self, local: Local<T>, value: Box<dyn Any>) {
-        self.places[local.index as usize].value = Some(value);
-    }
-
-    /// Takes a value out for good; not one that is in use.
+    /// Takes a value out for good; not one that is in use, or held.
     pub(super) fn remove<T: 'static>(&mut self, local: Local<T>) -> Option<T> {
-        let value = self.take(local)?.downcast().ok()?;
-        self.places[local.index as usize].number = NOBODY;
-        self.free.push(local.index);
-        Some(*value)
+        let held = self.hold(local)?;
+        let place = self.places.get_mut(local.index as usize)?;
+        place.value = None; // so that nobody else has it, if it is not held
+        match Rc::try_unwrap(held.shared) {
+            Ok(shared) => {
+                place.number = NOBODY;
+                self.free.push(local.index);
+                Some(shared.value.into_inner())
+            }
+            Err(shared) => {
+                place.value = Some(shared);
+                None
+            }
+        }
     }
 
     /// How many values there are.
@@ -119,5 +164,11 @@ impl<T> Eq for Local<T> {}
 impl<T> fmt::Debug for Local<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Local<{}>({})", std::any::type_name::<T>(), self.index)
+    }
+}
+
+impl<T> fmt::Debug for Held<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.key(), f)
     }
 }

@@ -103,6 +103,7 @@ pub use datagram::{Datagram, DatagramPeer, DatagramSocket};
 pub use error::{Error, ErrorKind, InsertError, Result};
 pub use event_loop::{EventLoop, Turn};
 pub use inbox::{InboxSender, Mail, SendError};
+pub(crate) use local::Held;
 pub use local::Local;
 pub use metrics::{Histogram, Metrics, SLOW_CALLBACK, SourceTime};
 pub use net::{Stream, StreamListener};

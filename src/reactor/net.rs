@@ -50,7 +50,7 @@ impl Stream {
     /// # Errors
     ///
     /// `WouldBlock` when nothing has arrived; otherwise the stream is broken.
-    #[inline]
+    #[inline(always)]
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let received = match &self.end {
@@ -74,7 +74,7 @@ impl Stream {
     /// # Errors
     ///
     /// `WouldBlock` when there is no room; otherwise the stream is broken.
-    #[inline]
+    #[inline(always)]
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             let sent = match &self.end {

@@ -5,6 +5,7 @@ mod facts;
 mod moving;
 mod on_loop;
 mod on_proactor;
+mod on_team;
 mod pressed;
 mod record;
 
@@ -16,7 +17,9 @@ use super::ladder::Rung;
 use super::present::Present;
 use super::transport::Transport;
 use super::unit::{InHand, Unit};
-use crate::connection::{Call, CloseReason, Connection, Flow, Reply, Step, Turn, Wake};
+use crate::connection::{
+    Answers, Call, CloseReason, Connection, Detour, Flow, Reply, Row, Step, Turn, Wake,
+};
 use crate::http::Request;
 use crate::reactor::{Event, Next, Peer, Readiness, ShortRead};
 use crate::service::Service;
@@ -24,6 +27,7 @@ use crate::service::Service;
 pub(super) use moving::Luggage;
 pub(super) use on_loop::OnLoop;
 pub(super) use on_proactor::OnProactor;
+pub(super) use on_team::OnTeam;
 
 /// One connection of a server: over the transport `T`, at home with a host that it finds by `H`.
 pub(super) struct Driver<S, H, T> {
@@ -47,6 +51,20 @@ pub(super) enum Counted {
     Finishing,
     /// Accepted only to be told that there is no room.
     Refused,
+}
+
+/// Why the straight way does not begin, or where it ends.
+enum Aside {
+    /// Something happened that does not begin a request, or not to a connection at rest.
+    Event(Event),
+    /// Nothing could be read.
+    Nothing(Row, io::Result<usize>),
+    /// There is more to do than to answer at once.
+    Detour(Detour),
+    /// The client did not take all of the answers.
+    Untaken(Answers, io::Result<usize>),
+    /// All is done, and there may be more to read.
+    AtRest,
 }
 
 /// What the socket says to a connection that waits for its service: the client is gone.
@@ -113,14 +131,7 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
             metrics,
         };
         let mut written = 0;
-        let step = match event {
-            Event::Ready(readiness) => {
-                self.ready = self.ready.union(readiness);
-                self.connection.poll(&mut turn)
-            }
-            event => self.handle_other(event, cx.is_draining(), &mut turn, &mut written),
-        };
-        let next = self.drive(step, &mut written, &mut turn, &mut unit, cx);
+        let next = self.drive(event, &mut written, &mut turn, &mut unit, cx);
         if let Some(recorder) = recorder {
             self.record(recorder, event, &turn, written, cx);
         }
@@ -141,45 +152,68 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
         }
     }
 
-    /// Does what the connection wishes, from `step` on, until it has to wait. Goes straight along the
-    /// way of a request that is answered at once; for all else there is a loop aside.
+    /// Does what `event` makes possible until it has to wait. Goes straight along the way of requests that
+    /// came to a connection at rest and are answered at once; all else is done aside, until there is a
+    /// request to be answered.
     #[inline(always)]
     fn drive<V: Service<S>>(
         &mut self,
-        mut step: Step,
+        event: Event,
         written: &mut usize,
         turn: &mut Turn<'_>,
         unit: &mut Unit<'_, S, V>,
         cx: &impl Present,
     ) -> Next {
-        if let Step::Read = step {
-            let Some(next) = self.read(turn) else {
-                return self.rest();
-            };
-            step = next;
-        }
-        loop {
-            if let Step::Request = step {
-                step = self.answer(turn, unit, cx);
-            }
-            if let Step::Write = step {
-                if *written >= WRITE_PER_TURN {
-                    return Next::Again; // what is left waits for the others
-                }
-                let Some(next) = self.write(turn, written) else {
-                    return self.rest();
-                };
-                step = next;
-            }
-            if let Step::Read = step
-                && !self.ready.is_readable()
-            {
-                return self.rest();
-            }
-            match self.go_on(step, written, turn, unit, cx) {
-                Ok(()) => step = Step::Request,
+        let mut row = match self.begin(event, turn) {
+            Ok(row) => row,
+            Err(aside) => match self.go_aside(aside, written, turn, unit, cx) {
+                Ok(row) => row,
                 Err(next) => return next,
+            },
+        };
+        loop {
+            let aside = match self.answer(row, turn, unit, cx) {
+                Ok(answers) => match self.stream.write(answers.data()) {
+                    Ok(len) if len == answers.data().len() => {
+                        *written += len;
+                        let until = answers.until;
+                        self.connection.handle_taken(answers, turn);
+                        if !self.ready.is_readable() {
+                            return Next::Until(until);
+                        }
+                        Aside::AtRest
+                    }
+                    result => Aside::Untaken(answers, result),
+                },
+                Err(detour) => Aside::Detour(detour),
+            };
+            row = match self.go_aside(aside, written, turn, unit, cx) {
+                Ok(row) => row,
+                Err(next) => return next,
+            };
+        }
+    }
+
+    /// Reads what came to a connection at rest.
+    #[inline(always)]
+    fn begin(&mut self, event: Event, turn: &mut Turn<'_>) -> Result<Row, Aside> {
+        let Event::Ready(readiness) = event else {
+            return Err(Aside::Event(event));
+        };
+        self.ready = self.ready.union(readiness);
+        if !(self.ready.is_readable() && self.ready.is_writable() && self.connection.is_at_rest()) {
+            return Err(Aside::Event(event));
+        }
+        let mut row = Row::new(turn);
+        let space = row.space();
+        let room = space.len();
+        match self.stream.read(space) {
+            Ok(len) if len > 0 => {
+                self.note_read(len, room);
+                row.filled(len, turn);
+                Ok(row)
             }
+            result => Err(Aside::Nothing(row, result)),
         }
     }
 
@@ -189,8 +223,41 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
         Next::Until(self.connection.deadline())
     }
 
+    /// Goes on where the straight way ended, until there are requests to be answered, or an error, which
+    /// is what the loop is told.
+    #[inline(never)]
+    fn go_aside<V: Service<S>>(
+        &mut self,
+        aside: Aside,
+        written: &mut usize,
+        turn: &mut Turn<'_>,
+        unit: &mut Unit<'_, S, V>,
+        cx: &impl Present,
+    ) -> Result<Row, Next> {
+        let step = match aside {
+            Aside::Event(event) => Some(self.handle_event(event, cx.is_draining(), turn, written)),
+            Aside::Nothing(row, result) => {
+                row.give_back(turn);
+                self.read_nothing(&result, turn)
+            }
+            Aside::Detour(detour) => Some(self.connection.take_over(detour, turn)),
+            Aside::AtRest => Some(self.connection.poll(turn)),
+            Aside::Untaken(answers, result) => {
+                let _ = self.connection.keep(answers, turn);
+                self.wrote(result, turn, written)
+            }
+        };
+        let mut step = step.ok_or_else(|| self.rest())?;
+        loop {
+            self.go_on(step, written, turn, unit, cx)?;
+            match self.connection.begin_row(turn) {
+                Some(row) => return Ok(row),
+                None => step = self.connection.poll(turn),
+            }
+        }
+    }
+
     /// Goes on until there is a request to be answered, or an error, which is what the loop is told.
-    #[cold]
     #[inline(never)]
     fn go_on<V: Service<S>>(
         &mut self,
@@ -247,13 +314,14 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
     #[inline(always)]
     fn answer<V: Service<S>>(
         &mut self,
+        row: Row,
         turn: &mut Turn<'_>,
         unit: &mut Unit<'_, S, V>,
         cx: &impl Present,
-    ) -> Step {
+    ) -> Result<Answers, Detour> {
         let (waker, in_hand) = (|| promise(cx), &mut self.exchange);
-        let call = |request: &Request<'_>, reply: Reply<'_>| unit.call(request, reply, in_hand);
-        self.connection.answer(turn, &waker, call)
+        let mut call = |request: &Request<'_>, reply: Reply<'_>| unit.call(request, reply, in_hand);
+        self.connection.answer_row(row, turn, &waker, &mut call)
     }
 
     #[cold]
@@ -269,7 +337,6 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
     }
 
     /// Reads once. Gives the next step, or `None` when the socket has nothing now.
-    #[inline(always)]
     fn read(&mut self, turn: &mut Turn<'_>) -> Option<Step> {
         if !self.ready.is_readable() {
             return None;
@@ -278,19 +345,22 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
         let room = space.len();
         match self.stream.read(space) {
             Ok(len) if len > 0 => {
-                if len < room
-                    && self.short_read == ShortRead::Empties
-                    && !self.ready.intersects(MARKS)
-                {
-                    self.ready = self.ready.without(Readiness::READABLE);
-                }
-                #[cfg(trine_planted)]
-                if len < room && crate::planted::has(crate::planted::Bug::EndLost) {
-                    self.ready = self.ready.without(Readiness::READABLE.union(MARKS));
-                }
+                self.note_read(len, room);
                 Some(self.connection.handle_input(len, turn))
             }
             other => self.read_nothing(&other, turn),
+        }
+    }
+
+    /// Whether the socket is empty now is told from how much it had for how much room.
+    #[inline(always)]
+    fn note_read(&mut self, len: usize, room: usize) {
+        if len < room && self.short_read == ShortRead::Empties && !self.ready.intersects(MARKS) {
+            self.ready = self.ready.without(Readiness::READABLE);
+        }
+        #[cfg(trine_planted)]
+        if len < room && crate::planted::has(crate::planted::Bug::EndLost) {
+            self.ready = self.ready.without(Readiness::READABLE.union(MARKS));
         }
     }
 
@@ -311,12 +381,22 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
     }
 
     /// Writes once. Gives the next step, or `None` when the socket takes nothing now.
-    #[inline(always)]
     fn write(&mut self, turn: &mut Turn<'_>, written: &mut usize) -> Option<Step> {
         if !self.ready.is_writable() {
             return None;
         }
-        match self.stream.write(self.connection.output()) {
+        let result = self.stream.write(self.connection.output());
+        self.wrote(result, turn, written)
+    }
+
+    /// What became of a write of all the output.
+    fn wrote(
+        &mut self,
+        result: io::Result<usize>,
+        turn: &mut Turn<'_>,
+        written: &mut usize,
+    ) -> Option<Step> {
+        match result {
             Ok(len) => {
                 *written += len;
                 Some(self.connection.handle_written(len, turn))

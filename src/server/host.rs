@@ -10,10 +10,10 @@ use super::models::Part;
 use super::observer::{Moment, Noted, Observer};
 use super::overload::{ALL, Change, Overload, share};
 use super::present::Present;
-use super::recorder::Recorder;
+use super::recording::Recording;
 use super::reload::Live;
 use super::sweep::Sweep;
-use super::timeline::Timeline;
+use super::team::Afar;
 use crate::connection::{CloseReason, Config, Deadlines, Pools};
 use crate::http::DateCache;
 use crate::proactor::Pattern;
@@ -41,7 +41,7 @@ pub(super) struct Host<S, V> {
     /// Who wants to know of each exchange.
     pub(super) observer: Option<Box<Observer>>,
     /// What connections have been through, if that is wanted.
-    pub(super) recorder: Option<Recorder>,
+    pub(super) recorder: Option<Recording>,
     pub(super) overload: Overload,
     /// Makes room, while the server is on a rung.
     pub(super) sweep: Option<Token>,
@@ -51,6 +51,8 @@ pub(super) struct Host<S, V> {
     pub(super) pattern: Option<Pattern>,
     /// Which of several loops it is on, if there are several.
     pub(super) part: Option<Part>,
+    /// Who runs the connections, if others do.
+    pub(super) afar: Option<Afar>,
     bounds: Bounds,
     /// In bytes: with as much in use, the first rung is entered.
     memory_alarm: usize,
@@ -113,6 +115,7 @@ impl<S, V> Host<S, V> {
             reserve,
             pattern: None,
             part: None,
+            afar: None,
             memory_alarm: alarm(&bounds.ladder, bounds.memory_max),
             connections_alarm: alarm(&bounds.ladder, bounds.connections_max),
             bounds,
@@ -180,7 +183,7 @@ impl<S, V> Host<S, V> {
     pub(super) fn report_drain(&self) {
         if !self.is_listening && self.gate.live() == 0 {
             match &self.part {
-                None => self.metrics.report_drain(),
+                None => self.counted().report_drain(),
                 Some(part) => part.drained(), // what all of them count is said at the end
             }
         }
@@ -202,19 +205,24 @@ impl<S, V> Host<S, V> {
 
     /// Goes by new settings from now on. The listener to resume, if one waits for room.
     pub(super) fn adopt(&mut self, live: &Live) -> Option<Token> {
-        let connections_max = match &self.part {
-            Some(part) => part.take_connections_max(live.connections_max),
-            None => live.connections_max,
+        let connections_max = match (&self.part, &self.afar) {
+            (Some(part), _) => part.take_connections_max(live.connections_max),
+            (None, Some(afar)) => afar.take(live),
+            (None, None) => live.connections_max,
         };
-        let config = within_bounds(live.config.clone());
-        self.deadlines_before = Some(self.config.deadlines);
-        self.config = config;
+        self.adopt_config(&live.config);
         self.bounds.connections_max = connections_max;
         self.connections_alarm = alarm(&self.bounds.ladder, connections_max);
         match self.is_full() {
             true => None,
             false => self.gate.take_waiting(),
         }
+    }
+
+    /// The same without the limit on the connections.
+    pub(super) fn adopt_config(&mut self, config: &Config) {
+        self.deadlines_before = Some(self.config.deadlines);
+        self.config = within_bounds(config.clone());
     }
 
     /// How many loops serve the same.
@@ -284,14 +292,14 @@ impl<S, V> Host<S, V> {
             connections: self.gate.live() + self.waiting,
             connections_max: bounds.connections_max,
             memory: self.pools.memory(),
-            memory_spare: self.pools.spare_memory(),
+            memory_spare: self.pools.spare_memory() + self.pools.spare_elsewhere(),
             memory_max: bounds.memory_max,
             descriptors_kept: self.reserve.kept(),
             rung: overload.rung(),
             pattern: self.pattern,
             rung_entries: Rung::ALL.map(|rung| overload.entries(rung)),
             rung_times: Rung::ALL.map(|rung| overload.spent(rung, cx.now()).into()),
-            ..self.metrics.clone()
+            ..self.counted()
         }
     }
 }
@@ -309,7 +317,7 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
     pub(super) fn judge_in(&mut self, host: Local<Host<S, V>>, cx: &mut Context<'_, S>) {
         if cx.is_draining() {
             // Who is idle closes anyway, and what is under way is to be finished.
-            return self.overload.handle_drain(cx.now());
+            return self.handle_drain(cx);
         }
         self.judge(cx);
         if self.overload.rung() != Rung::Normal && self.sweep.is_none() {
@@ -326,6 +334,7 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
         let Some(Change { from, to }) = change else {
             return;
         };
+        self.publish_rung();
         let bytes = self.pools.memory();
         let connections = self.served();
         match to > from {
@@ -409,26 +418,6 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
     /// The server's counters. `None` inside its own service, which has the server in hand.
     pub fn metrics(&self, cx: &mut Context<'_, S>) -> Option<ServerMetrics> {
         cx.with(self.host, |host, cx| host.metrics(cx))
-    }
-
-    /// The life of one connection so far, by its number: they are counted from 1 as they are
-    /// accepted. `None` without a [flight recorder](super::Server::flight_recorder), when the
-    /// connection ended long ago (the last 64 that ended are kept) or is not there yet, and inside the
-    /// server's own service. O(connections).
-    pub fn explain(&self, cx: &mut Context<'_, S>, connection: u64) -> Option<Timeline> {
-        let explained = cx.with(self.host, |host, _| {
-            host.recorder.as_ref()?.explain(connection)
-        });
-        explained.flatten()
-    }
-
-    /// The lives of all connections that there are, and of the last 64 that ended, by their numbers;
-    /// none where [`explain`](ServerHandle::explain) gives none.
-    pub fn timelines(&self, cx: &mut Context<'_, S>) -> Vec<Timeline> {
-        let all = cx.with(self.host, |host, _| {
-            host.recorder.as_ref().map(|recorder| recorder.timelines())
-        });
-        all.flatten().unwrap_or_default()
     }
 }
 

@@ -8,7 +8,9 @@ use super::listener::{self, HttpAcceptor};
 use super::models::{Desk, Intake, Part};
 use super::observer::Observer;
 use super::recorder::Recorder;
+use super::recording::Recording;
 use super::reload::{self, Reload};
+use super::team::Afar;
 use super::{Server, settings};
 use crate::connection::Config;
 use crate::hand_over::HandOver;
@@ -31,6 +33,8 @@ pub(super) struct Share {
     pub(super) recorder: usize,
     /// Which of several it is.
     pub(super) part: Option<Part>,
+    /// Who runs the connections, if others do.
+    pub(super) afar: Option<Afar>,
     /// `None` for the reactor.
     pub(super) proactor: Option<ProactorOptions>,
 }
@@ -67,6 +71,7 @@ impl<R> Server<R> {
             observer: self.observer,
             recorder: self.recorder,
             part: None,
+            afar: None,
             proactor: self.proactor,
         };
         let care = Care {
@@ -97,8 +102,13 @@ impl Share {
         };
         let mut host = Host::new(service, self.config, self.bounds, reserve);
         host.observer = self.observer;
-        host.recorder = NonZeroUsize::new(self.recorder).map(Recorder::new);
+        host.recorder = NonZeroUsize::new(self.recorder)
+            .map(Recorder::new)
+            .map(Recording::Own);
         host.part = self.part;
+        if let Some(afar) = self.afar {
+            afar.adopt(&mut host);
+        }
         host.pattern = proactor.and_then(|proactor| proactor.pattern(cx).ok());
         let host = cx.share(host);
         let acceptor = HttpAcceptor::new(host, proactor);

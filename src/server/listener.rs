@@ -6,6 +6,7 @@ use super::host::Host;
 use super::ladder::Rung;
 use super::models::Desk;
 use super::observer::Noted;
+use super::team::Arrival;
 use crate::connection::{CloseReason, Connection, Turn};
 use crate::proactor::Proactor;
 use crate::reactor::{
@@ -55,7 +56,8 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
     fn begin_record(&self, token: Token, peer: Peer, cx: &mut Context<'_, S>) {
         cx.with(self.host, |host, cx| {
             if let Some(recorder) = &mut host.recorder {
-                recorder.open(token, cx.nanos(), host.metrics.accepted, peer);
+                let (nanos, number) = (cx.nanos(), host.metrics.accepted);
+                recorder.add(|recorder| recorder.open(token, nanos, number, peer));
             }
         });
     }
@@ -123,8 +125,9 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
                 }
             },
         };
-        let mut noted = None;
+        let (mut noted, mut is_afar) = (None, false);
         let connection = cx.with(local, |host, cx| {
+            is_afar = host.afar.is_some() && counted == Counted::Served;
             noted = host.observer.as_ref().map(|_| Noted::new(peer.clone()));
             host.enter();
             let date = host.date.at(cx.unix_seconds());
@@ -140,17 +143,20 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
             }
             connection
         });
-        let Some(connection) = connection else {
+        let (Some(connection), Some(home)) = (connection, cx.hold(local)) else {
             return;
         };
         let seated = match transport {
+            By::Readiness(stream) if is_afar => {
+                return self.seat_afar((stream, peer), connection, noted, cx);
+            }
             By::Readiness(stream) => {
-                let driver = Driver::new((stream, &peer), local, connection, counted);
+                let driver = Driver::new((stream, &peer), home, connection, counted);
                 insert(driver, cx, OnLoop::give_up)
             }
             By::Completions(stream) => {
                 let driver =
-                    OnProactor::by_completions((stream, &peer), local, connection, counted);
+                    OnProactor::by_completions((stream, &peer), home, connection, counted);
                 insert(driver, cx, OnProactor::give_up)
             }
         };
@@ -168,6 +174,33 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         cx.with(self.host, |host, _| {
             host.metrics.accepted += 1;
             host.metrics.count_close(reason);
+        });
+    }
+
+    /// Gives a connection that is counted in to those who run it.
+    fn seat_afar(
+        &mut self,
+        (stream, peer): (Stream, Peer),
+        connection: Connection,
+        noted: Option<Noted>,
+        cx: &mut Context<'_, S>,
+    ) {
+        cx.with(self.host, |host, cx| {
+            let arrival = Arrival {
+                stream,
+                peer,
+                connection,
+                noted,
+                number: host.metrics.accepted,
+                nanos: cx.nanos(),
+            };
+            let seated = host.afar.as_ref().map(|afar| afar.seat(arrival));
+            if let Some(Err(error)) = seated {
+                tracing::warn!(target: "trine::http", %error, "connection dropped");
+                host.metrics.count_close(CloseReason::Overloaded);
+                // The listener runs, so it does not wait to be resumed.
+                let _ = host.leave(Counted::Served);
+            }
         });
     }
 

@@ -75,10 +75,12 @@ mod observer;
 mod overload;
 mod present;
 mod recorder;
+mod recording;
 mod reload;
 mod served;
 mod settings;
 mod sweep;
+mod team;
 mod timeline;
 mod transport;
 mod unit;
@@ -106,6 +108,7 @@ pub use models::{Accepting, CoreOptions, LoopMetrics, Model, ServerMeter, Servin
 pub use moving::MovingConnection;
 pub use reload::{Live, NoReload, OnReload, Reload};
 pub use served::{Ended, Served};
+pub use team::Books;
 pub use timeline::{Happened, Record, Timeline};
 
 /// A listening HTTP/1.1 server with its settings, not yet running.

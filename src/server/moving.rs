@@ -89,7 +89,7 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
             let moving = MovingConnection {
                 luggage: driver.pack(),
                 noted: observer.and_then(|observer| observer.take(connection)),
-                life: recorder.and_then(|recorder| recorder.take(connection)),
+                life: recorder.and_then(|it| it.add(|recorder| recorder.take(connection))),
             };
             host.metrics.given_away += 1;
             Some((moving, host.leave(Counted::Served)))
@@ -116,8 +116,9 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
         moving: MovingConnection,
     ) -> std::result::Result<Token, MovingConnection> {
         let mut refused = Some(moving);
+        let home = cx.hold(self.host);
         let inserted = cx.with(self.host, |host, cx| {
-            let full = host.is_full();
+            let (full, home) = (host.is_full(), home?);
             let MovingConnection {
                 mut luggage,
                 noted,
@@ -125,14 +126,14 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
             } = refused.take_if(|_| !full)?;
             host.enter();
             luggage.connection.move_to(&host.pools);
-            match cx.insert(OnLoop::unpack(luggage, self.host)) {
+            match cx.insert(OnLoop::unpack(luggage, home)) {
                 Ok(token) => {
                     host.metrics.taken_over += 1;
                     if let Some(noted) = noted {
                         host.observe(token, noted);
                     }
                     if let (Some(recorder), Some(life)) = (&mut host.recorder, life) {
-                        recorder.adopt(token, life);
+                        recorder.add(|recorder| recorder.adopt(token, life));
                     }
                     if host.is_near_a_limit() {
                         host.judge_in(self.host, cx);

@@ -121,6 +121,12 @@ impl Overload {
         self.rung
     }
 
+    /// Is on the rung that somebody else has found.
+    #[inline]
+    pub fn follow(&mut self, rung: Rung) {
+        self.rung = rung;
+    }
+
     pub fn ladder(&self) -> &Ladder {
         &self.ladder
     }

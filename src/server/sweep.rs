@@ -72,11 +72,11 @@ impl<S: 'static, V: Service<S>> Sweep<S, V> {
             return Next::Until(cx.now().after(REST));
         };
         for _ in 0..SLOTS_PER_TURN {
-            if pass.slot >= cx.index_bound() {
+            if pass.slot >= host.slots(cx) {
                 return self.end_pass(host, cx);
             }
-            if let Some(token) = cx.token_at(pass.slot) {
-                pass.look(token, self.host, host, cx);
+            if let Some((token, since)) = host.idle_in(pass.slot, self.host, cx) {
+                pass.look(token, since, host, cx);
             }
             pass.slot += 1;
         }
@@ -88,7 +88,7 @@ impl<S: 'static, V: Service<S>> Sweep<S, V> {
             return Next::Again;
         };
         for (_, token) in std::mem::take(&mut pass.oldest) {
-            pass.evict::<S, V>(Token::from_bits(token), cx);
+            pass.evict(Token::from_bits(token), host, cx);
         }
         if pass.wanted > 0 {
             host.overload.handle_pass(pass.evicted);
@@ -112,28 +112,17 @@ impl Pass {
         }
     }
 
-    /// Judges the connection in a slot, if it is one of this server's.
+    /// Judges a connection that has been idle since then.
     fn look<S: 'static, V: Service<S>>(
         &mut self,
         token: Token,
-        of: Local<Host<S, V>>,
+        since: Tick,
         host: &Host<S, V>,
         cx: &mut Context<'_, S>,
     ) {
-        let now = cx.now();
-        let since = if let Some(driver) = cx.source_mut::<OnLoop<S, V>>(token) {
-            driver.idle_since(of, host, now)
-        } else if let Some(driver) = cx.source_mut::<OnProactor<S, V>>(token) {
-            driver.idle_since(of, host, now)
-        } else {
-            None
-        };
-        let Some(since) = since else {
-            return;
-        };
-        let idle = now.since(since);
+        let idle = cx.now().since(since);
         if idle >= self.span && self.evicted < EVICTIONS_MAX {
-            return self.evict::<S, V>(token, cx);
+            return self.evict(token, host, cx);
         }
         if self.wanted == 0 || idle < host.overload.ladder().idle_min {
             return;
@@ -147,16 +136,60 @@ impl Pass {
         }
     }
 
-    fn evict<S: 'static, V: Service<S>>(&mut self, token: Token, cx: &mut Context<'_, S>) {
+    fn evict<S: 'static, V: Service<S>>(
+        &mut self,
+        token: Token,
+        host: &Host<S, V>,
+        cx: &mut Context<'_, S>,
+    ) {
+        self.evicted += usize::from(host.ask_for_place(token, cx));
+    }
+}
+
+impl<S: 'static, V: Service<S>> Host<S, V> {
+    /// How many slots there are to look at for connections.
+    fn slots(&self, cx: &Context<'_, S>) -> u32 {
+        match &self.afar {
+            Some(afar) => afar.slots(),
+            None => cx.index_bound(),
+        }
+    }
+
+    /// Who is in a slot, and since when it has been idle, if it is one of this server's and is.
+    fn idle_in(
+        &self,
+        slot: u32,
+        of: Local<Host<S, V>>,
+        cx: &mut Context<'_, S>,
+    ) -> Option<(Token, Tick)> {
+        let now = cx.now();
+        if let Some(afar) = &self.afar {
+            return afar.idle_since(slot, now, self.deadlines());
+        }
+        let token = cx.token_at(slot)?;
+        let since = if let Some(driver) = cx.source_mut::<OnLoop<S, V>>(token) {
+            driver.idle_since(of, self, now)
+        } else if let Some(driver) = cx.source_mut::<OnProactor<S, V>>(token) {
+            driver.idle_since(of, self, now)
+        } else {
+            None
+        };
+        Some((token, since?))
+    }
+
+    /// Asks one to go if it is idle still. False when it is gone.
+    fn ask_for_place(&self, token: Token, cx: &mut Context<'_, S>) -> bool {
+        if let Some(afar) = &self.afar {
+            return afar.ask_for_place(token);
+        }
         if let Some(driver) = cx.source_mut::<OnLoop<S, V>>(token) {
             driver.ask_for_place();
         } else if let Some(driver) = cx.source_mut::<OnProactor<S, V>>(token) {
             driver.ask_for_place();
         } else {
-            return;
+            return false;
         }
-        cx.resume(token);
-        self.evicted += 1;
+        cx.resume(token)
     }
 }
 
@@ -165,7 +198,7 @@ impl<S: 'static, V: Service<S>> EventSource<S> for Sweep<S, V> {
         let host = self.host;
         let next = cx.with(host, |host, cx| match event {
             Event::Drain => {
-                host.overload.handle_drain(cx.now());
+                host.handle_drain(cx);
                 host.sweep = None;
                 Next::Close
             }

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use trine::Server;
-use trine::concurrency::{Fellows, WorkerOptions};
+use trine::concurrency::{Fellows, TeamOptions, WorkerOptions};
 use trine::connection::CloseReason;
 use trine::proactor::{self, ProactorOptions};
 use trine::server::{Accepting, CoreOptions, Model, ServerMeter, ServerMetrics};
@@ -48,6 +48,7 @@ impl Pattern {
 pub enum Kind {
     Single,
     HalfSync,
+    Team,
     LoopPerCore,
     /// The same with one loop that accepts for all.
     OneAcceptor,
@@ -73,7 +74,7 @@ impl Combination {
     /// How many loops serve.
     pub fn loops(&self) -> usize {
         match self.kind {
-            Kind::Single | Kind::HalfSync => 1,
+            Kind::Single | Kind::HalfSync | Kind::Team => 1,
             Kind::LoopPerCore | Kind::OneAcceptor | Kind::Rebalancing => LOOPS,
         }
     }
@@ -97,6 +98,10 @@ impl Combination {
             Kind::HalfSync => Model::HalfSyncHalfAsync(WorkerOptions {
                 workers: 4,
                 ..WorkerOptions::default()
+            }),
+            Kind::Team => Model::LeaderFollowers(TeamOptions {
+                threads: LOOPS,
+                ..TeamOptions::default()
             }),
             Kind::LoopPerCore => per_core(Accepting::Kernel, None),
             Kind::OneAcceptor => per_core(Accepting::One, None),

@@ -66,7 +66,7 @@ fn all_threads_call_the_service(combination: &Combination) {
     };
     let threads = match combination.kind {
         Kind::Single => 1,
-        Kind::HalfSync => return, // which worker is next is nobody's promise
+        Kind::HalfSync | Kind::Team => return, // which thread is next is nobody's promise
         Kind::LoopPerCore | Kind::OneAcceptor | Kind::Rebalancing => LOOPS,
     };
     assert_eq!(named().len(), threads);

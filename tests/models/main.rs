@@ -88,6 +88,7 @@ macro_rules! combinations {
 combinations! {
     reactor_single: Reactor x Single;
     reactor_half_sync: Reactor x HalfSync;
+    reactor_leader_followers: Reactor x Team;
     reactor_loop_per_core: Reactor x LoopPerCore;
     reactor_loop_per_core_one_acceptor: Reactor x OneAcceptor;
     reactor_loop_per_core_rebalancing: Reactor x Rebalancing;

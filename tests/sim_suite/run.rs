@@ -1,6 +1,7 @@
 //! One run of a seed: a safety phase with faults, in which nothing wrong may happen, and a liveness
 //! phase without, in which everything must end.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use trine::proactor::{Pattern, ProactorOptions};
@@ -339,7 +340,9 @@ impl Run {
     /// Each panic of the service was caught and counted, whoever it was that caught it.
     fn judge_panics(&mut self) {
         let caught = self.metrics().panics + self.sim.with(|events, _| events.metrics().panics);
-        let made = self.sim.with(|_, model| model.panics.get());
+        let made = self
+            .sim
+            .with(|_, model| model.panics.load(Ordering::Relaxed));
         assert_eq!(caught, made, "panics caught, and made");
     }
 

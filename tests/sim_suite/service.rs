@@ -1,10 +1,10 @@
 //! The service under test, and what it must answer: small enough to be right by looking at it.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::panic_any;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use trine::http::{Framing, Request, Response, Trailers};
 use trine::service::{Answered, Deferred, Exchange, Flow, Reply, Service};
@@ -16,7 +16,7 @@ use trine::time::Span;
 pub struct Model {
     pub promises: Vec<(Deferred, u32)>,
     /// How often the service has panicked.
-    pub panics: Rc<Cell<u64>>,
+    pub panics: Arc<AtomicU64>,
     /// Signals that came, by number.
     pub signals: BTreeMap<i32, u64>,
     /// Whether the alarm on the wall clock has rung.
@@ -25,7 +25,7 @@ pub struct Model {
 
 impl Model {
     fn panic(&self, payload: impl Any + Send) -> ! {
-        self.panics.set(self.panics.get() + 1);
+        self.panics.fetch_add(1, Ordering::Relaxed);
         panic_any(payload)
     }
 }
@@ -326,7 +326,7 @@ enum Breaks {
 struct Breaking {
     how: Breaks,
     has_begun: bool,
-    panics: Rc<Cell<u64>>,
+    panics: Arc<AtomicU64>,
 }
 
 impl Breaking {
@@ -334,7 +334,7 @@ impl Breaking {
         Some(Box::new(Breaking {
             how,
             has_begun: false,
-            panics: Rc::clone(&model.panics),
+            panics: Arc::clone(&model.panics),
         }))
     }
 }
@@ -358,7 +358,7 @@ impl Exchange<Model> for Breaking {
 impl Drop for Breaking {
     fn drop(&mut self) {
         if self.how == Breaks::WhenDropped {
-            self.panics.set(self.panics.get() + 1);
+            self.panics.fetch_add(1, Ordering::Relaxed);
             panic_any(MEANT);
         }
     }

@@ -9,6 +9,7 @@
 pub mod client;
 pub mod own_process;
 pub mod program;
+pub mod team;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use trine::connection::CloseReason;
 use trine::http::Request;
 use trine::proactor::{Pattern, ProactorOptions};
 use trine::reactor::{Context, InboxSender, Mail, Metrics};
-use trine::server::ServerMetrics;
+use trine::server::{Live, ServerHandle, ServerMetrics, Timeline};
 use trine::service::{Answered, Deferred, Reply, Service};
 use trine::time::Span;
 use trine::{EventLoop, Response, Server, Sources};
@@ -35,6 +36,8 @@ pub const SHORT: Duration = Duration::from_millis(250);
 
 enum Command {
     Count(Sender<Counters>),
+    Explain(u64, Sender<Option<Timeline>>),
+    Reload(fn(&mut Live), Sender<trine::Result<()>>),
     Drain(Duration),
     Stop,
 }
@@ -54,8 +57,11 @@ pub struct Counters {
 pub struct Running {
     address: Option<SocketAddr>,
     commands: InboxSender<Command>,
-    thread: Option<JoinHandle<trine::Result<()>>>,
+    thread: Option<JoinHandle<trine::Result<End>>>,
 }
+
+/// How the loop ended, and what its server had counted then.
+type End = (trine::Result<()>, ServerMetrics);
 
 /// Runs a server at 127.0.0.1 with the settings of `configure`.
 pub fn start(
@@ -91,21 +97,43 @@ fn by_pattern(server: Server) -> Server {
 
 /// Runs `server`.
 pub fn run(server: Server, service: impl Service<()> + Send) -> Running {
-    let server = by_pattern(server);
+    run_with(by_pattern(server), |server, event_loop| {
+        server.attach(event_loop, service)
+    })
+}
+
+/// Runs `server` as `attach` puts it on a loop.
+pub fn run_with<V: Service<()>>(
+    server: Server,
+    attach: impl FnOnce(Server, &mut EventLoop<()>) -> trine::Result<ServerHandle<(), V>>
+    + Send
+    + 'static,
+) -> Running {
     let address = server.local_address();
     let (give, take) = channel();
     let thread = thread::spawn(move || {
         let mut event_loop = EventLoop::new()?;
-        let handle = server.attach(&mut event_loop, service)?;
+        let handle = attach(server, &mut event_loop)?;
         let commands = event_loop.inbox(16, move |(), mail, cx| match mail {
             Mail::Message(Command::Count(reply)) => {
                 let _ = reply.send(count(handle.metrics(cx).unwrap(), cx));
+            }
+            Mail::Message(Command::Explain(number, reply)) => {
+                let _ = reply.send(handle.explain(cx, number));
+            }
+            Mail::Message(Command::Reload(change, reply)) => {
+                let change = |live: &mut Live| {
+                    change(live);
+                    Ok::<(), String>(())
+                };
+                let _ = reply.send(handle.reload(cx, change));
             }
             Mail::Message(Command::Drain(grace)) => cx.drain(grace),
             Mail::Message(Command::Stop) | Mail::Closed => cx.stop(),
         })?;
         give.send(commands).unwrap();
-        event_loop.run(&mut ())
+        let ended = event_loop.run(&mut ());
+        Ok((ended, handle.metrics(&mut event_loop.context()).unwrap()))
     });
     Running {
         address,
@@ -147,6 +175,23 @@ impl Running {
         take.recv_timeout(PATIENCE).unwrap()
     }
 
+    /// The life of a connection, by its number.
+    pub fn explain(&self, connection: u64) -> Option<Timeline> {
+        let (give, take) = channel();
+        let explain = Command::Explain(connection, give);
+        self.commands.try_send(explain).unwrap();
+        take.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Gives the server other settings.
+    pub fn reload(&self, change: fn(&mut Live)) {
+        let (give, take) = channel();
+        self.commands
+            .try_send(Command::Reload(change, give))
+            .unwrap();
+        take.recv_timeout(PATIENCE).unwrap().unwrap();
+    }
+
     /// Waits until `count` connections have ended for `reason`.
     pub fn awaits_closed(&self, reason: CloseReason, count: u64) {
         eventually(&format!("{count} closed: {reason}"), || {
@@ -158,11 +203,16 @@ impl Running {
         self.commands.try_send(Command::Drain(grace)).unwrap();
     }
 
-    /// Waits for the loop's own end, after a drain.
-    pub fn ended(mut self) -> trine::Result<()> {
+    /// Waits for the loop's own end, after a drain; what the server had counted then.
+    pub fn ended_with(mut self) -> (trine::Result<()>, ServerMetrics) {
         let thread = self.thread.take().unwrap();
         eventually("the end of the loop", || thread.is_finished());
-        thread.join().unwrap()
+        thread.join().unwrap().unwrap()
+    }
+
+    /// Waits for the loop's own end, after a drain.
+    pub fn ended(self) -> trine::Result<()> {
+        self.ended_with().0
     }
 
     /// Stops the loop; its counters at the end.
@@ -181,7 +231,7 @@ impl Drop for Running {
         let _ = self.commands.try_send(Command::Stop);
         let joined = thread.join();
         if !thread::panicking() {
-            joined.unwrap().unwrap();
+            joined.unwrap().unwrap().0.unwrap();
         }
     }
 }

@@ -5,7 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use super::seat::Due;
-use super::team::{Moment, Phase, Task, Team};
+use super::task::{Moment, Task};
+use super::team::{Phase, Team};
 use crate::reactor::{
     Demultiplexer, Event, Readiness, Removed, events, monotonic_nanos, translate, unix_seconds,
 };

@@ -16,6 +16,9 @@
 //! [`EventLoop`](crate::EventLoop), which a team is [attached](LeaderFollowers::attach) to: the team
 //! drains when the loop does, and the loop waits for it.
 //!
+//! An HTTP server is put on a team by [`Server::attach_team`](crate::server::Server::attach_team), or by
+//! [`Model::LeaderFollowers`](crate::server::Model::LeaderFollowers).
+//!
 //! Compared with half-sync/half-async no request is put into a queue and no answer is a wake-up, so it
 //! crosses threads for less; in return handlers are [`Send`], and one that waits keeps a thread from
 //! the others.
@@ -23,6 +26,7 @@
 mod baton;
 mod handles;
 mod seat;
+mod task;
 mod team;
 #[cfg(all(test, trine_loom))]
 mod tests;
@@ -37,19 +41,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::reactor::{
-    Context, Demultiplexer, Error, ErrorKind, Event, EventSource, Next, Registry, Remote, Removed,
-    Result, Sources, Waker,
+    AsAny, Context, Demultiplexer, Error, ErrorKind, Event, EventSource, Next, Registry, Remote,
+    Removed, Result, Sources, Waker,
 };
 use crate::slab::Token;
 use crate::thread::start_thread;
-use crate::time::Tick;
+use crate::time::{Span, Tick};
 use crate::unwind::discard;
 use handles::Handles;
+use seat::First;
 use team::Team;
 
 /// A connection, or anything else with a descriptor, that any thread of a team may serve. `T` is what
 /// each thread has of its own, lent for each call.
-pub trait Handler<T>: Send + 'static {
+pub trait Handler<T>: AsAny + Send {
     /// What is watched, for reading and writing, edge-triggered, for as long as the handler lives.
     fn descriptor(&self) -> BorrowedFd<'_>;
 
@@ -58,9 +63,14 @@ pub trait Handler<T>: Send + 'static {
     /// [`Event::Resumed`]. A panic ends this handler and nothing else.
     fn handle(&mut self, event: Event, local: &mut T, cx: &TeamContext<'_>) -> Next;
 
+    /// Whether cutting it now loses nothing; as [`EventSource::is_settled`].
+    fn is_settled(&self) -> bool {
+        false
+    }
+
     /// The last call: it is out of its seat for good, and its descriptor is not watched any more.
-    fn removed(self: Box<Self>, why: Removed, local: &mut T) {
-        let _ = (why, local);
+    fn removed(self: Box<Self>, why: Removed, local: &mut T, cx: &TeamContext<'_>) {
+        let _ = (why, local, cx);
     }
 }
 
@@ -69,6 +79,8 @@ pub trait Handler<T>: Send + 'static {
 pub struct TeamContext<'a> {
     token: Token,
     now: Tick,
+    /// As `now`.
+    nanos: u64,
     unix_seconds: u64,
     is_draining: bool,
     remote: &'a Arc<Remote>,
@@ -85,6 +97,11 @@ impl TeamContext<'_> {
     #[must_use]
     pub fn now(&self) -> Tick {
         self.now
+    }
+
+    /// The present in nanoseconds, of which [`now`](TeamContext::now) is made.
+    pub(crate) fn nanos(&self) -> u64 {
+        self.nanos
     }
 
     /// The time of day in seconds since 1970, as the leader read it after its last wait.
@@ -123,7 +140,7 @@ pub struct TeamMetrics {
 }
 
 /// How large a team is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TeamOptions {
     /// Threads; at least one. They wait for the loop no more than for one another.
     pub threads: usize,
@@ -158,6 +175,19 @@ impl<T: 'static> LeaderFollowers<T> {
         options: TeamOptions,
         make: impl Fn(usize) -> T + Send + Sync + 'static,
     ) -> Result<LeaderFollowers<T>> {
+        let (team, members) = LeaderFollowers::start(options, make)?;
+        let mut cx = sources.context();
+        let token = cx.insert(members)?;
+        team.tell_at_the_end(cx.waker(token));
+        Ok(team)
+    }
+
+    /// Starts the threads. The members are to become a source, or a part of one, which is to be
+    /// [told of the end](LeaderFollowers::tell_at_the_end).
+    pub(crate) fn start(
+        options: TeamOptions,
+        make: impl Fn(usize) -> T + Send + Sync + 'static,
+    ) -> Result<(LeaderFollowers<T>, Members<T>)> {
         let fail = |error| Error::io("make", "a team of threads", error);
         let demultiplexer = Demultiplexer::new().map_err(fail)?;
         let registrar = demultiplexer.registrar().map_err(fail)?;
@@ -170,6 +200,7 @@ impl<T: 'static> LeaderFollowers<T> {
             team: Arc::clone(&team),
             threads: Vec::new(),
             ended,
+            drains_at: Tick::NEVER,
         };
         let (make, (made, makes)) = (Arc::new(make), mpsc::channel());
         for number in 0..options.threads.max(1) {
@@ -193,11 +224,7 @@ impl<T: 'static> LeaderFollowers<T> {
                 Error::new(ErrorKind::Panicked, "start", what)
             })?;
         }
-        let mut cx = sources.context();
-        let token = cx.insert(members)?;
-        let waker = cx.waker(token);
-        team.tell_at_the_end(waker);
-        Ok(LeaderFollowers { team })
+        Ok((LeaderFollowers { team }, members))
     }
 
     /// Gives `handler` to the team.
@@ -210,7 +237,41 @@ impl<T: 'static> LeaderFollowers<T> {
         &self,
         handler: H,
     ) -> std::result::Result<Token, (Box<dyn Handler<T>>, io::Error)> {
-        self.team.insert(Box::new(handler))
+        self.team.insert(Box::new(handler), First::Resumed)
+    }
+
+    /// The same for a socket, which is ready for writing from the beginning: its first event says so, and
+    /// for what else it is ready.
+    pub(crate) fn insert_ready<H: Handler<T>>(
+        &self,
+        handler: H,
+    ) -> std::result::Result<Token, (Box<dyn Handler<T>>, io::Error)> {
+        self.team.insert(Box::new(handler), First::Anything)
+    }
+
+    /// Wakes by `waker` when the team has ended; at once if it has.
+    pub(crate) fn tell_at_the_end(&self, waker: Waker) {
+        self.team.tell_at_the_end(waker);
+    }
+
+    /// How many places there are, taken or not.
+    pub(crate) fn seats(&self) -> u32 {
+        u32::try_from(self.team.seats()).unwrap_or(u32::MAX)
+    }
+
+    /// Shows `look` whoever is in a seat, unless somebody has him in hand. Locks the seat.
+    pub(crate) fn look<R>(
+        &self,
+        seat: u32,
+        look: impl FnOnce(&dyn Handler<T>) -> R,
+    ) -> Option<(Token, R)> {
+        self.team.look(seat, look)
+    }
+
+    /// Changes a handler, which has a turn then: [`Event::Resumed`]. False when it is gone, or in
+    /// somebody's hands. Locks the seat.
+    pub(crate) fn nudge(&self, token: Token, change: impl FnOnce(&mut dyn Handler<T>)) -> bool {
+        self.team.nudge(token, change)
     }
 
     /// Its counters.
@@ -235,11 +296,13 @@ impl<T> fmt::Debug for LeaderFollowers<T> {
 }
 
 /// The team, as the loop sees it. Dropped, it ends the team at once.
-struct Members<T: 'static> {
+pub(crate) struct Members<T: 'static> {
     team: Arc<Team<T>>,
     threads: Vec<JoinHandle<()>>,
     /// Disconnected when the last thread has ended; nothing is ever sent.
     ended: Receiver<Infallible>,
+    /// When the team is to be told that the loop drains, if it is.
+    drains_at: Tick,
 }
 
 /// How long the end waits for a handler that is in a call of its own. Nothing ends such a thread: it is left
@@ -255,18 +318,28 @@ impl<S: 'static, T: 'static> EventSource<S> for Members<T> {
         match event {
             // Listeners hear of the drain as well, and hand on whom they have: before the team is told
             // everybody is.
-            Event::Drain => return Next::Until(cx.now().after(crate::time::Span::from_millis(1))),
-            Event::Deadline => self.team.drain(cx.now(), cx.grace_left()),
+            Event::Drain => self.drains_at = cx.now().after(Span::from_millis(1)),
+            Event::Deadline => {
+                self.drains_at = Tick::NEVER;
+                // The loop cuts the drain, and so the team, when the time is over. The team by itself only
+                // if the loop does not come to it.
+                self.team.drain(cx.now(), cx.grace_left() + PATIENCE);
+            }
             _ => {}
         }
         match self.team.is_over() {
             true => Next::Close,
-            false => Next::Wait,
+            false => Next::Until(self.drains_at),
         }
     }
 
     fn name(&self) -> &'static str {
         "leader/followers"
+    }
+
+    /// Those that are in somebody's hands are not.
+    fn is_settled(&self) -> bool {
+        self.team.is_settled()
     }
 }
 

@@ -1,11 +1,11 @@
 //! The place of one handler: it is there, or in the hands of exactly one thread.
 //!
 //! ```text
-//!            sit                    seize                  let_go
-//!   Empty ─────────> Parked ────────────────> Busy ──────────────────> Empty
-//!                      ^                      │  ^
-//!                      └── park ──────────────┘  └─ what comes meanwhile is noted, and park
-//!                                                   gives the handler back for it
+//!          occupy             park                      let_go
+//!   Empty ─────────> Busy ────────────────> Parked      Busy ─────> Empty
+//!                    ^  ^                      │
+//!                    │  └───────── seize ──────┘
+//!                    └─ what comes meanwhile is noted, and park gives the handler back for it
 //! ```
 //!
 //! Readiness is edge-triggered, and `epoll` has no way here to silence a descriptor that is being
@@ -54,6 +54,16 @@ struct Missed {
     drain: bool,
 }
 
+/// What a new handler is told first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum First {
+    /// [`Event::Resumed`], at once.
+    Resumed,
+    /// Whatever comes: for a socket, which is ready for writing from the beginning, an edge that says
+    /// so, and what else it is ready for.
+    Anything,
+}
+
 /// What a look of the wheel at a seat found.
 pub(super) enum Due<T> {
     Handler(Token, Box<dyn Handler<T>>),
@@ -77,7 +87,7 @@ pub(super) enum Parked<T> {
     Missed(Box<dyn Handler<T>>, Event),
 }
 
-impl<T> Seat<T> {
+impl<T: 'static> Seat<T> {
     pub(super) fn new() -> Seat<T> {
         Seat {
             inside: Mutex::new(Inside {
@@ -92,25 +102,17 @@ impl<T> Seat<T> {
         }
     }
 
-    /// Seats a new tenant, parked. `None`, and the handler back, for a seat that has had as many as can
-    /// be told apart.
-    pub(super) fn sit(&self, handler: Box<dyn Handler<T>>) -> Result<u32, Box<dyn Handler<T>>> {
+    /// Gives the seat to a new tenant, whom the caller has in hand and is to [park](Seat::park). `None` for
+    /// a seat that has had as many as can be told apart.
+    pub(super) fn occupy(&self, first: First) -> Option<u32> {
         let mut inside = self.lock();
-        let Some(generation) = inside.generation.checked_add(1) else {
-            return Err(handler);
-        };
-        inside.generation = generation;
-        inside.hold = Hold::Parked(handler);
+        inside.generation = inside.generation.checked_add(1)?;
+        inside.hold = Hold::Busy;
         inside.deadline = Tick::NEVER;
         inside.missed = Missed::default();
-        inside.is_queued = true; // whoever seats it puts it there
-        inside.is_new = true;
-        Ok(generation)
-    }
-
-    /// What [`sit`](Seat::sit) will give, for whoever has the only right to this seat.
-    pub(super) fn next_generation(&self) -> u32 {
-        self.lock().generation.saturating_add(1)
+        inside.is_queued = false;
+        inside.is_new = first == First::Resumed;
+        Some(inside.generation)
     }
 
     /// Takes the handler for `event`, if it is parked; if not, notes the event. `None` for a stale token
@@ -178,6 +180,50 @@ impl<T> Seat<T> {
         let bits = u64::from(inside.generation) << 32 | u64::from(index);
         let handler = inside.take()?;
         Some((Token::from_bits(bits), handler))
+    }
+
+    /// Shows whoever is parked there, unless it is new.
+    pub(super) fn look<R>(
+        &self,
+        index: u32,
+        look: impl FnOnce(&dyn Handler<T>) -> R,
+    ) -> Option<(Token, R)> {
+        let inside = self.lock();
+        match &inside.hold {
+            Hold::Parked(handler) if !inside.is_new => {
+                let bits = u64::from(inside.generation) << 32 | u64::from(index);
+                Some((Token::from_bits(bits), look(&**handler)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether nothing is lost when it is cut: nobody is there, or one that says so.
+    pub(super) fn is_settled(&self) -> bool {
+        match &self.lock().hold {
+            Hold::Empty => true,
+            Hold::Parked(handler) => handler.is_settled(),
+            Hold::Busy => false,
+        }
+    }
+
+    /// Changes the handler, if it is parked and not new, and says whether it did; and, second, whether it is
+    /// to be put into the queue for a turn.
+    pub(super) fn nudge(
+        &self,
+        token: Token,
+        change: impl FnOnce(&mut dyn Handler<T>),
+    ) -> (bool, bool) {
+        let mut inside = self.lock();
+        if inside.generation != token.generation() || inside.is_new {
+            return (false, false);
+        }
+        let Hold::Parked(handler) = &mut inside.hold else {
+            return (false, false);
+        };
+        change(&mut **handler);
+        let was_queued = std::mem::replace(&mut inside.is_queued, true);
+        (true, !was_queued)
     }
 
     /// Puts the handler back, to wait for `deadline` (`None`: what it was); or gives it out again for

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::baton::Baton;
 use super::handles::{Handles, NANOS_PER_TICK};
-use super::seat::{Due, Parked, Seat};
+use super::seat::{Due, First, Parked, Seat};
+use super::task::{Moment, Task, What};
 use super::{Handler, TeamContext, TeamMetrics};
 use crate::reactor::{Event, Next, Registrar, Remote, Removed, Waker, Watch, monotonic_nanos};
 use crate::slab::Token;
@@ -29,59 +30,6 @@ pub(super) enum Phase {
     /// All handlers are removed, whatever they have under way.
     Forced,
     Over,
-}
-
-/// One event of one handler, or its end.
-pub(super) struct Task<T> {
-    token: Token,
-    handler: Box<dyn Handler<T>>,
-    what: What,
-    at: Moment,
-}
-
-/// When the leader looked at the clocks.
-#[derive(Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) now: Tick,
-    pub(super) unix_seconds: u64,
-}
-
-#[derive(Clone, Copy)]
-enum What {
-    Event(Event),
-    Remove(Removed),
-}
-
-impl<T> Task<T> {
-    pub(super) fn event(
-        token: Token,
-        handler: Box<dyn Handler<T>>,
-        event: Event,
-        at: Moment,
-    ) -> Task<T> {
-        let what = What::Event(event);
-        Task {
-            token,
-            handler,
-            what,
-            at,
-        }
-    }
-
-    pub(super) fn removal(
-        token: Token,
-        handler: Box<dyn Handler<T>>,
-        why: Removed,
-        at: Moment,
-    ) -> Task<T> {
-        let what = What::Remove(why);
-        Task {
-            token,
-            handler,
-            what,
-            at,
-        }
-    }
 }
 
 pub(super) struct Team<T> {
@@ -154,45 +102,49 @@ impl<T: 'static> Team<T> {
         }
     }
 
-    /// Inserts a handler, whose first event is [`Event::Resumed`].
+    /// Inserts a handler, which is told `first` before all else.
     pub(super) fn insert(
         &self,
         handler: Box<dyn Handler<T>>,
+        first: First,
     ) -> Result<Token, (Box<dyn Handler<T>>, io::Error)> {
         let full = || io::Error::new(io::ErrorKind::QuotaExceeded, "every seat is taken");
         let Some(index) = lock(&self.free).pop() else {
             return Err((handler, full()));
         };
-        let fd = handler.descriptor();
-        // Registered before it can be served: what epoll says of it meanwhile is stale, and the first
-        // event has it look for itself.
         let Some(seat) = self.seats.get(index as usize) else {
             return Err((handler, full()));
         };
-        let bits =
-            |generation: u32| Token::from_bits(u64::from(generation) << 32 | u64::from(index));
-        let token = bits(seat.next_generation());
-        if let Err(error) = self.registrar.register(fd, token, Watch::Both) {
+        // It is in the hands of this thread until it is registered, so that no edge is lost: what epoll
+        // says meanwhile is noted in the seat.
+        let Some(generation) = seat.occupy(first) else {
+            return Err((handler, full())); // the seat is retired
+        };
+        let token = Token::from_bits(u64::from(generation) << 32 | u64::from(index));
+        if let Err(error) = self.enter(&*handler, token) {
+            seat.let_go();
             lock(&self.free).push(index);
             return Err((handler, error));
         }
+        let is_to_queue = match seat.park(handler, None, true, first == First::Resumed) {
+            Parked::In { is_to_queue, .. } => is_to_queue,
+            Parked::Missed(..) => false, // not when it is parked even so
+        };
+        if is_to_queue {
+            self.resume(token);
+        }
+        Ok(token)
+    }
+
+    /// Has the handler watched and counted.
+    fn enter(&self, handler: &dyn Handler<T>, token: Token) -> io::Result<()> {
+        self.registrar
+            .register(handler.descriptor(), token, Watch::Both)?;
         if !self.count_in() {
             let _ = self.registrar.deregister(handler.descriptor()); // it is not served
-            lock(&self.free).push(index);
-            return Err((handler, io::Error::other("the team has ended")));
+            return Err(io::Error::other("the team has ended"));
         }
-        match seat.sit(handler) {
-            Ok(generation) => {
-                debug_assert_eq!(bits(generation), token);
-                self.resume(token);
-                Ok(token)
-            }
-            Err(handler) => {
-                self.live.fetch_sub(1, Ordering::SeqCst);
-                let _ = self.registrar.deregister(handler.descriptor()); // it is not served
-                Err((handler, full())) // the seat is retired
-            }
-        }
+        Ok(())
     }
 
     /// One more handler, unless the team has ended.
@@ -229,6 +181,30 @@ impl<T: 'static> Team<T> {
         seat.seize_any(index, event, even_if_new)
     }
 
+    /// Shows `look` whoever is parked in the seat `index`.
+    pub(super) fn look<R>(
+        &self,
+        index: u32,
+        look: impl FnOnce(&dyn Handler<T>) -> R,
+    ) -> Option<(Token, R)> {
+        self.seats.get(index as usize)?.look(index, look)
+    }
+
+    /// Whether nothing is lost when all are cut.
+    pub(super) fn is_settled(&self) -> bool {
+        self.seats.iter().all(Seat::is_settled)
+    }
+
+    /// Changes a parked handler, which has a turn then. False when it is gone, or in somebody's hands.
+    pub(super) fn nudge(&self, token: Token, change: impl FnOnce(&mut dyn Handler<T>)) -> bool {
+        let seat = self.seats.get(token.index() as usize);
+        let (is_changed, is_to_queue) = seat.map_or((false, false), |it| it.nudge(token, change));
+        if is_to_queue {
+            self.resume(token);
+        }
+        is_changed
+    }
+
     /// Serves, until nothing has come meanwhile.
     fn run(&self, task: Task<T>, local: &mut T) {
         let Task {
@@ -242,18 +218,13 @@ impl<T: 'static> Team<T> {
         };
         let mut event = match what {
             What::Event(event) => event,
-            What::Remove(why) => return self.remove(seat, token, handler, why, local),
+            What::Remove(why) => {
+                let cx = self.present(token, at);
+                return self.remove(seat, handler, why, local, &cx);
+            }
         };
         for runs in 1.. {
-            // Read for each call: those before it, and the others of its batch, may have taken long.
-            let nanos = monotonic_nanos();
-            let cx = TeamContext {
-                token,
-                now: Tick(nanos.div_ceil(NANOS_PER_TICK)).max(at.now),
-                unix_seconds: at.unix_seconds,
-                is_draining: self.is_draining.load(Ordering::SeqCst),
-                remote: &self.remote,
-            };
+            let cx = self.present(token, at);
             self.counters.events.fetch_add(1, Ordering::Relaxed);
             let called = catch_unwind(AssertUnwindSafe(|| handler.handle(event, local, &cx)));
             let next = match called {
@@ -262,17 +233,17 @@ impl<T: 'static> Team<T> {
                     self.counters.panics.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(target: "trine::loop", ?token, "a handler panicked");
                     discard(payload);
-                    return self.remove(seat, token, handler, Removed::Panicked, local);
+                    return self.remove(seat, handler, Removed::Panicked, local, &cx);
                 }
             };
             let deadline = match next {
-                Next::Close => return self.remove(seat, token, handler, Removed::Closed, local),
+                Next::Close => return self.remove(seat, handler, Removed::Closed, local, &cx),
                 Next::Again => None,
                 Next::Wait => Some(Tick::NEVER),
                 Next::Until(at) => Some(at),
             };
             if self.is_forced() {
-                return self.remove(seat, token, handler, Removed::Forced, local);
+                return self.remove(seat, handler, Removed::Forced, local, &cx);
             }
             let even_so = next == Next::Again || runs >= RUNS_MAX;
             match seat.park(handler, deadline, even_so, next == Next::Again) {
@@ -293,20 +264,34 @@ impl<T: 'static> Team<T> {
         }
     }
 
+    /// The present, read for each call: those before it, and the others of its batch, may have taken long.
+    fn present(&self, token: Token, at: Moment) -> TeamContext<'_> {
+        let nanos = monotonic_nanos();
+        TeamContext {
+            token,
+            now: Tick(nanos.div_ceil(NANOS_PER_TICK)).max(at.now),
+            nanos,
+            unix_seconds: at.unix_seconds,
+            is_draining: self.is_draining.load(Ordering::SeqCst),
+            remote: &self.remote,
+        }
+    }
+
     fn remove(
         &self,
         seat: &Seat<T>,
-        token: Token,
         handler: Box<dyn Handler<T>>,
         why: Removed,
         local: &mut T,
+        cx: &TeamContext<'_>,
     ) {
+        let token = cx.token();
         // Before the descriptor is closed: a duplicate elsewhere would keep it registered. It may be
         // closed already, or given away, and then even asking for it may panic.
         let deregister = || self.registrar.deregister(handler.descriptor());
         let _ = catch_unwind(AssertUnwindSafe(deregister)).map_err(discard);
         seat.let_go();
-        let removed = catch_unwind(AssertUnwindSafe(|| handler.removed(why, local)));
+        let removed = catch_unwind(AssertUnwindSafe(|| handler.removed(why, local, cx)));
         if let Err(payload) = removed {
             self.counters.panics.fetch_add(1, Ordering::Relaxed);
             tracing::error!(target: "trine::loop", ?token, "a handler panicked when it was removed");

@@ -7,8 +7,7 @@ use crate::reactor::{Event, Readiness};
 use crate::server::transport::Transport;
 
 impl<S: 'static, H, T: Transport> Driver<S, H, T> {
-    #[inline(never)]
-    pub(super) fn handle_other(
+    pub(super) fn handle_event(
         &mut self,
         event: Event,
         is_draining: bool,

@@ -2,7 +2,7 @@
 
 use super::{Counted, Driver, OnLoop};
 use crate::connection::Connection;
-use crate::reactor::{Local, Readiness, ShortRead, Stream};
+use crate::reactor::{Held, Local, Readiness, ShortRead, Stream};
 use crate::server::host::Host;
 use crate::service::Service;
 
@@ -16,7 +16,7 @@ pub(in crate::server) struct Luggage {
 impl<S: 'static, V: Service<S>> OnLoop<S, V> {
     /// Whether it belongs to the server of `host`.
     pub(in crate::server) fn is_of(&self, host: Local<Host<S, V>>) -> bool {
-        self.home == host
+        self.home.key() == host
     }
 
     /// Whether it can go on elsewhere.
@@ -34,7 +34,7 @@ impl<S: 'static, V: Service<S>> OnLoop<S, V> {
     }
 
     /// For the loop of `home`, which is to register the socket: that brings what was missed meanwhile.
-    pub(in crate::server) fn unpack(luggage: Luggage, home: Local<Host<S, V>>) -> OnLoop<S, V> {
+    pub(in crate::server) fn unpack(luggage: Luggage, home: Held<Host<S, V>>) -> OnLoop<S, V> {
         Driver {
             connection: luggage.connection,
             stream: luggage.stream,

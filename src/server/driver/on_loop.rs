@@ -5,16 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::Driver;
 use crate::connection::CloseReason;
-use crate::reactor::{Context, Event, EventSource, Local, Next, Registry, Removed, Stream};
+use crate::reactor::{Context, Event, EventSource, Held, Next, Registry, Removed, Stream};
 use crate::server::host::Host;
 use crate::server::transport::Transport;
 use crate::server::unit::Unit;
 use crate::service::Service;
 
 /// A connection of a loop.
-pub(in crate::server) type OnLoop<S, V> = Driver<S, Local<Host<S, V>>, Stream>;
+pub(in crate::server) type OnLoop<S, V> = Driver<S, Held<Host<S, V>>, Stream>;
 
-impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Local<Host<S, V>>, T> {
+impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Held<Host<S, V>>, T> {
     /// Ends a connection that never became a source.
     pub(in crate::server) fn give_up(mut self, cx: &mut Context<'_, S>) {
         self.end = CloseReason::Overloaded;
@@ -24,8 +24,8 @@ impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Local<Host<S, V>>, T> {
     /// Reacts to what the loop tells it.
     #[inline(always)]
     pub(super) fn visit(&mut self, event: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {
-        let local = self.home;
-        let visited = cx.with(local, |host, cx| {
+        let home = self.home.clone();
+        let visited = home.with(|host| {
             let next = self.run(event, host, state, cx);
             if self.connection.holds_memory() {
                 self.rest_with_memory(host, cx);
@@ -40,14 +40,15 @@ impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Local<Host<S, V>>, T> {
     fn rest_with_memory(&mut self, host: &mut Host<S, V>, cx: &mut Context<'_, S>) {
         self.connection.handle_blocked(&mut host.pools);
         if host.is_near_a_limit() {
-            host.judge_in(self.home, cx);
+            host.judge_in(self.home.key(), cx);
         }
     }
 
     /// The last call.
     pub(super) fn go(mut self, why: Removed, state: &mut S, cx: &mut Context<'_, S>) {
         let let_go = AssertUnwindSafe(|| {
-            cx.with(self.home, |host, _| {
+            let home = self.home.clone();
+            home.with(|host| {
                 if !matches!(why, Removed::Closed | Removed::Panicked) {
                     self.end = self.connection.handle_abort(&mut host.pools);
                 }
@@ -73,11 +74,11 @@ impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Local<Host<S, V>>, T> {
         let end = self.ended();
         let counted = self.counted;
         self.stream.close(cx); // a descriptor is free, and a server that lent one is the first to know
-        let listener = cx.with(self.home, |host, cx| {
+        let listener = self.home.with(|host| {
             host.report(Some(end), cx);
             host.metrics.count_close(end);
             if let Some(recorder) = &mut host.recorder {
-                recorder.close(cx.token(), cx.nanos(), end);
+                recorder.add(|recorder| recorder.close(cx.token(), cx.nanos(), end));
             }
             host.leave(counted)
         });

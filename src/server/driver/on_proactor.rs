@@ -5,19 +5,19 @@ use std::ops::ControlFlow;
 use super::{Counted, Driver};
 use crate::connection::Connection;
 use crate::reactor::{
-    Context, Event, EventSource, Local, Next, Peer, Readiness, Removed, ShortRead,
+    Context, Event, EventSource, Held, Next, Peer, Readiness, Removed, ShortRead,
 };
 use crate::server::completions::Completions;
 use crate::server::host::Host;
 use crate::service::Service;
 
 /// A connection of a loop, by a proactor.
-pub(in crate::server) type OnProactor<S, V> = Driver<S, Local<Host<S, V>>, Completions>;
+pub(in crate::server) type OnProactor<S, V> = Driver<S, Held<Host<S, V>>, Completions>;
 
 impl<S: 'static, V: Service<S>> OnProactor<S, V> {
     pub(in crate::server) fn by_completions(
         (stream, peer): (Completions, &Peer),
-        home: Local<Host<S, V>>,
+        home: Held<Host<S, V>>,
         connection: Connection,
         counted: Counted,
     ) -> OnProactor<S, V> {
@@ -55,11 +55,10 @@ impl<S: 'static, V: Service<S>> OnProactor<S, V> {
     /// Begins the operations that the driver has wished for.
     #[inline]
     fn start(&mut self, cx: &mut Context<'_, S>) -> Result<(), Readiness> {
-        let home = self.home;
         let output = self.connection.output();
         // The meter is the host's, which is asked only about a large copy.
         let large = output.len() > crate::server::completions::COUNTED_FROM;
-        let meter = large.then(|| cx.with(home, |host, _| host.pools.meter().clone()));
+        let meter = large.then(|| self.home.with(|host| host.pools.meter().clone()));
         let charge = |bytes| {
             let meter = meter.flatten();
             meter.map_or_else(Default::default, |meter| meter.charge(bytes))

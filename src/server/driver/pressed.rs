@@ -6,13 +6,13 @@ use super::super::ladder::Rung;
 use super::super::unit::Unit;
 use super::Driver;
 use crate::connection::{Step, Turn};
-use crate::reactor::{Event, Local, Next, Readiness};
+use crate::reactor::{Event, Held, Local, Next, Readiness};
 use crate::server::present::Present;
 use crate::server::transport::Transport;
 use crate::service::Service;
 use crate::time::Tick;
 
-impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Local<Host<S, V>>, T> {
+impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Held<Host<S, V>>, T> {
     /// Since when it has been idle, if it is, and is a connection of `host`, which is at `local`.
     pub(in crate::server) fn idle_since(
         &self,
@@ -21,7 +21,7 @@ impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Local<Host<S, V>>, T> {
         now: Tick,
     ) -> Option<Tick> {
         let (deadlines, before) = host.deadlines();
-        match self.home == local {
+        match self.home.key() == local {
             true => self.connection.idle_since(now, deadlines, before),
             false => None,
         }
@@ -88,7 +88,7 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
             self.ready = self.ready.union(readiness);
         }
         let mut written = 0;
-        let step = self.handle_other(event, cx.is_draining(), &mut turn, &mut written);
+        let step = self.handle_event(event, cx.is_draining(), &mut turn, &mut written);
         let next = self.drive_refusing(step, &mut written, &mut turn, &mut unit, cx);
         if let Some(recorder) = recorder {
             self.record(recorder, event, &turn, written, cx);

@@ -5,7 +5,8 @@ use crate::connection::{StateKind, Turn};
 use crate::http::Status;
 use crate::reactor::Event;
 use crate::server::present::Present;
-use crate::server::recorder::{Moved, Recorder, Seen};
+use crate::server::recorder::{Moved, Seen};
+use crate::server::recording::Recording;
 use crate::server::timeline::Happened;
 use crate::server::transport::Transport;
 
@@ -16,7 +17,7 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
     #[inline(never)]
     pub(super) fn record(
         &self,
-        recorder: &mut Recorder,
+        recorder: &mut Recording,
         event: Event,
         turn: &Turn<'_>,
         written: usize,
@@ -30,7 +31,7 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
         };
         if let Event::Ready(_) = event
             && self.connection.state_kind() == StateKind::Idle
-            && recorder.repeat(cx.token(), moved)
+            && recorder.add(|recorder| recorder.repeat(cx.token(), moved))
         {
             return;
         }
@@ -40,7 +41,7 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
     #[inline(never)]
     fn record_news(
         &self,
-        recorder: &mut Recorder,
+        recorder: &mut Recording,
         event: Event,
         answered: Option<Status>,
         moved: Moved,
@@ -52,6 +53,6 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
             ending: self.connection.ending(),
             answered,
         };
-        recorder.note(cx.token(), moved, seen);
+        recorder.add(|recorder| recorder.note(cx.token(), moved, seen));
     }
 }

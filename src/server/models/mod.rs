@@ -4,6 +4,7 @@
 //! ```text
 //!   Single             thread ── loop ── listener, connections, service
 //!   HalfSyncHalfAsync  thread ── loop ── listener, connections ── queue ──> workers, each with a service
+//!   LeaderFollowers    thread ── loop ── listener; threads ── connections, each with a service
 //!   LoopPerCore        thread ── loop 0 ── listener, connections, service    the limits divided,
 //!                      thread ── loop 1 ── listener, connections, service    the end shared
 //! ```
@@ -12,6 +13,7 @@
 //! |---|---|---|
 //! | [`Single`](Model::Single) | answers take microseconds; one processor is enough | nothing |
 //! | [`HalfSyncHalfAsync`](Model::HalfSyncHalfAsync) | the service waits: for a disk, a lock, another server | a queue and a wake-up for each request |
+//! | [`LeaderFollowers`](Model::LeaderFollowers) | one processor is not enough, and there are few connections, or calls that differ much: whoever is free serves | a hand-over of the lead for each event; a state for each thread |
 //! | [`LoopPerCore`](Model::LoopPerCore) | one processor is not enough, and there are many connections | a state for each loop; few connections may share one loop while the other has none |
 //!
 //! Several loops are one server to whoever operates it: they drain and end together, SIGHUP asks for
@@ -23,7 +25,7 @@ mod member;
 mod meter;
 mod serving;
 
-use crate::concurrency::{Pinning, WorkerOptions};
+use crate::concurrency::{Pinning, TeamOptions, WorkerOptions};
 
 pub(super) use board::Part;
 pub(super) use desk::{Desk, Intake};
@@ -41,6 +43,12 @@ pub enum Model {
     /// One loop, on the calling thread, and workers that call the service: a call may wait. See
     /// [`HalfSyncHalfAsync`](crate::concurrency::HalfSyncHalfAsync).
     HalfSyncHalfAsync(WorkerOptions),
+    /// One loop, on the calling thread, that accepts, and a team of threads that take turns at waiting for
+    /// the events of all connections; whoever finds one serves it, with a service and a state of its own.
+    /// A call may wait, as long as there are more threads than calls that do. See
+    /// [`LeaderFollowers`](crate::concurrency::LeaderFollowers) and
+    /// [`Server::attach_team`](super::Server::attach_team).
+    LeaderFollowers(TeamOptions),
     /// Several loops, each on a thread of its own, with connections, a service and a state of its own: a
     /// call must not wait. See [`LoopPerCore`](crate::concurrency::LoopPerCore).
     LoopPerCore(CoreOptions),

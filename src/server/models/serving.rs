@@ -8,9 +8,9 @@ use super::desk::desk;
 use super::member::Member;
 use super::meter::ServerMeter;
 use super::{Accepting, CoreOptions, Model};
-use crate::concurrency::{Core, HalfSyncHalfAsync, LoopPerCore};
-use crate::reactor::{Error, ErrorKind, EventLoop, Result, Signal, Sources};
-use crate::server::host::Bounds;
+use crate::concurrency::{Core, HalfSyncHalfAsync, LoopPerCore, TeamOptions};
+use crate::reactor::{Context, Error, ErrorKind, EventLoop, Result, Signal, Sources};
+use crate::server::host::{Bounds, ServerHandle};
 use crate::server::install::{Care, Door, Share};
 use crate::server::reload::{NoReload, Reload};
 use crate::server::{Server, settings};
@@ -129,6 +129,7 @@ impl<R> Serving<R> {
                 };
                 plan.alone(self.server, start, move || state())
             }
+            Model::LeaderFollowers(options) => plan.team(self.server, options, service, state),
             Model::LoopPerCore(options) => plan.per_core(self.server, options, service, state),
         }
     }
@@ -170,6 +171,32 @@ impl<F> Plan<F> {
             let state = state();
             let member = lot.install(service(&board)?, core, &board, events)?;
             Ok((state, move |events: &mut EventLoop<S>| {
+                member.publish(&mut events.context());
+            }))
+        })
+    }
+
+    /// One loop, on this thread, and a team that has its connections.
+    fn team<S: 'static, V: Service<S>, R: Reload<S>>(
+        self,
+        server: Server<R>,
+        options: TeamOptions,
+        service: impl Fn() -> V + Send + Sync + 'static,
+        state: impl Fn() -> S + Send + Sync + 'static,
+    ) -> Result<()>
+    where
+        F: Fn(&Core, &ServerMeter, &mut EventLoop<S>) -> Result<()>,
+    {
+        let (share, care) = server.split()?;
+        let board = Board::new(1, share.bounds.connections_max, usize::MAX);
+        LoopPerCore::run_here(|core, events| {
+            self.prepare(core, &board, events)?;
+            let of_the_loop = state();
+            let mut cx = events.context();
+            let handle = share.quarter(options, service, state, &mut cx)?.handle;
+            care.attend(handle, &mut cx)?;
+            let member = enlist(handle, core, &board, &mut cx)?;
+            Ok((of_the_loop, move |events: &mut EventLoop<S>| {
                 member.publish(&mut events.context());
             }))
         })
@@ -259,10 +286,20 @@ impl<R> Lot<R> {
         if let Some(care) = self.care {
             care.attend(handle, &mut cx)?;
         }
-        let member = || Member::new(board, core.number(), handle);
-        member().attach(&mut cx)?;
-        Ok(member())
+        enlist(handle, core, board, &mut cx)
     }
+}
+
+/// Has a server on a loop say what it counts. What tells it at the end.
+fn enlist<S: 'static, V: Service<S>>(
+    handle: ServerHandle<S, V>,
+    core: &Core,
+    board: &Arc<Board>,
+    cx: &mut Context<'_, S>,
+) -> Result<Member<S, V>> {
+    let member = || Member::new(board, core.number(), handle);
+    member().attach(cx)?;
+    Ok(member())
 }
 
 impl Share {
@@ -296,6 +333,7 @@ impl Share {
                 observer: observers.pop().map(Box::new),
                 recorder: self.recorder,
                 part: Some(Part::new(board, number)),
+                afar: None,
                 proactor: self.proactor,
             }
         };

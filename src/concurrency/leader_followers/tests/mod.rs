@@ -8,7 +8,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use super::baton::Baton;
-use super::seat::{Parked, Seat};
+use super::seat::{First, Parked, Seat};
 use super::{Handler, TeamContext};
 use crate::reactor::{Event, Next, Readiness};
 use crate::slab::Token;
@@ -98,10 +98,9 @@ fn loom_an_edge_that_comes_while_a_handler_is_served_is_served_too() {
         let there = Arc::new(AtomicUsize::new(0));
         let read = std::sync::Arc::new(Counter::new(0));
         let seat = Arc::new(Seat::new());
-        let generation = seat.sit(Box::new(Nobody)).unwrap_or(0);
+        let generation = seat.occupy(First::Anything).unwrap();
         let token = Token::from_bits(u64::from(generation) << 32);
-        let first = seat.seize(token, Event::Resumed).0.unwrap();
-        let _ = seat.park(first, Some(Tick::NEVER), false, false);
+        let _ = seat.park(Box::new(Nobody), Some(Tick::NEVER), false, false);
         let threads: Vec<_> = (0..2)
             .map(|_| {
                 let (seat, there) = (Arc::clone(&seat), Arc::clone(&there));
@@ -114,5 +113,40 @@ fn loom_an_edge_that_comes_while_a_handler_is_served_is_served_too() {
             .collect();
         threads.into_iter().for_each(|one| one.join().unwrap());
         assert_eq!(read.load(SeqCst), 2);
+    });
+}
+
+#[test]
+fn loom_an_edge_that_comes_while_a_handler_is_seated_is_served() {
+    loom::model(|| {
+        let there = Arc::new(AtomicUsize::new(0));
+        let read = std::sync::Arc::new(Counter::new(0));
+        let seat = Arc::new(Seat::new());
+        let generation = seat.occupy(First::Anything).unwrap();
+        let token = Token::from_bits(u64::from(generation) << 32);
+        let leader = {
+            let (seat, there) = (Arc::clone(&seat), Arc::clone(&there));
+            let read = std::sync::Arc::clone(&read);
+            thread::spawn(move || {
+                there.fetch_add(1, Ordering::SeqCst); // it is registered: then comes the edge
+                serves(&seat, token, &there, &read);
+            })
+        };
+        // As `Team::insert` does it, and the next leader with what stands in the queue.
+        let parked = seat.park(Box::new(Nobody), None, true, false);
+        let is_queued = matches!(
+            parked,
+            Parked::In {
+                is_to_queue: true,
+                ..
+            }
+        );
+        leader.join().unwrap();
+        if is_queued {
+            let handler = seat.seize(token, Event::Resumed).0;
+            assert!(handler.is_some(), "it stands in the queue and is gone");
+            read.fetch_add(there.swap(0, Ordering::SeqCst), SeqCst);
+        }
+        assert_eq!(read.load(SeqCst), 1);
     });
 }
