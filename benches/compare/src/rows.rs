@@ -48,6 +48,7 @@ pub const ROWS: &[Row] = &[
     row("trine half-sync", trine("half-sync", "reactor"), 1),
     row("trine half-sync proactor", trine("half-sync", "proactor"), 1),
     row("trine half-sync io-uring", trine("half-sync", "io-uring"), 1),
+    row("trine leader-followers", trine("leader-followers", "reactor"), 1),
     row("trine loop-per-core", trine("loop-per-core", "reactor"), 1),
     row("trine loop-per-core proactor", trine("loop-per-core", "proactor"), 1),
     row("trine loop-per-core io-uring", trine("loop-per-core", "io-uring"), 1),
@@ -61,6 +62,7 @@ pub const ROWS: &[Row] = &[
     row("h2o", Kind::Installed("h2o"), 1),
     row("floor", Kind::Floor, 2),
     row("trine half-sync", trine("half-sync", "reactor"), 2),
+    row("trine leader-followers", trine("leader-followers", "reactor"), 2),
     row("trine loop-per-core", trine("loop-per-core", "reactor"), 2),
     row("trine loop-per-core io-uring", trine("loop-per-core", "io-uring"), 2),
 ];

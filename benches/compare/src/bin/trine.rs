@@ -8,7 +8,7 @@ use std::process::{ExitCode, exit};
 use std::time::Duration;
 
 use lexopt::prelude::*;
-use trine::concurrency::WorkerOptions;
+use trine::concurrency::{TeamOptions, WorkerOptions};
 use trine::proactor::{Pattern, ProactorOptions};
 use trine::server::{CoreOptions, Model, ServerMeter};
 use trine::{Answered, Reply, Request, Server, Sources};
@@ -104,12 +104,16 @@ fn model(flags: &Flags) -> Result<Model, Box<dyn Error>> {
             workers: flags.threads,
             ..WorkerOptions::default()
         })),
+        "leader-followers" => Ok(Model::LeaderFollowers(TeamOptions {
+            threads: flags.threads,
+            handlers_max: CONNECTIONS_MAX as u32,
+        })),
         "loop-per-core" => Ok(Model::LoopPerCore(CoreOptions {
             loops: flags.threads,
             ..CoreOptions::default()
         })),
         other => {
-            let known = "single, half-sync and loop-per-core";
+            let known = "single, half-sync, leader-followers and loop-per-core";
             Err(format!("--model {other}: this build has {known}").into())
         }
     }
