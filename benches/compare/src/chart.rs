@@ -62,7 +62,7 @@ fn bar(
     let ratio = outcome.figures().zip(results.floor(place));
     let Some(ratio) = ratio.map(|(own, floor)| own.cpu_ratio(floor)) else {
         let why = match outcome {
-            Outcome::Absent => "not installed",
+            Outcome::Absent => "not here",
             _ => "failed",
         };
         return format!("<text x=\"{x}\" y=\"{text_y}\" fill=\"#999\">{why}</text>\n");

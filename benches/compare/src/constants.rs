@@ -18,3 +18,6 @@ Content-Length: 5\r\n\
 Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
 \r\n\
 hello";
+
+/// What trine's server says when the kernel does not let it have an io_uring.
+pub const REFUSED: &str = "the kernel refuses io_uring";

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use trine_compare::builds::Builds;
+use trine_compare::constants::REFUSED;
 use trine_compare::flags::{Asked, Flags, USAGE, read};
 use trine_compare::measure::{Sample, Windows, measure};
 use trine_compare::processors::{Places, pin};
@@ -134,6 +135,10 @@ impl<'a> Run<'a> {
                 let cpu = sample.server.as_secs_f64() * 1e6 / sample.requests.max(1) as f64;
                 eprintln!("{what}: {cpu:.2} us, {} requests", sample.requests);
                 self.samples.entry(cell).or_default().push(sample);
+            }
+            Err(problem) if problem.contains(REFUSED) => {
+                eprintln!("{what}: skipped, {problem}");
+                self.ended.insert(cell, Outcome::Absent);
             }
             Err(problem) => {
                 eprintln!("{what}: FAILED: {problem}");

@@ -51,9 +51,14 @@ pub fn measure(
     places: &Places,
     windows: Windows,
 ) -> Result<Sample, String> {
-    let server = Server::start(row, workload, builds, places)?;
+    let mut server = Server::start(row, workload, builds, places)?;
+    let sample = look_and_load(&server, workload, windows);
+    sample.map_err(|problem| server.explain(problem))
+}
+
+fn look_and_load(server: &Server, workload: &Workload, windows: Windows) -> Result<Sample, String> {
     let answer_octets = verify(server.address(), workload)?;
-    let sample = load(&server, workload, answer_octets, windows);
+    let sample = load(server, workload, answer_octets, windows);
     let sample = sample.map_err(|error| error.to_string())?;
     match verify(server.address(), workload) {
         Ok(octets) if octets == answer_octets => Ok(sample),

@@ -60,12 +60,11 @@ impl Results {
         let mut failures = Vec::new();
         for (row, outcomes) in self.rows.iter().zip(&self.outcomes) {
             for (workload, outcome) in self.workloads.iter().zip(outcomes) {
-                if row.is_own() && outcome.figures().is_none() {
-                    failures.push(format!(
-                        "{} under {}: {outcome:?}",
-                        row.label(),
-                        workload.letter
-                    ));
+                if let Outcome::Failed(problem) = outcome
+                    && row.is_own()
+                {
+                    let letter = workload.letter;
+                    failures.push(format!("{} under ({letter}): {problem}", row.label()));
                 }
             }
         }

@@ -69,6 +69,17 @@ impl Server {
         self.child.id()
     }
 
+    /// `problem`, or that it has ended, and its last words, if that is behind it.
+    pub fn explain(&mut self, problem: String) -> String {
+        for _ in 0..20 {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return format!("it ended ({status}): {}", self.last_line());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        problem
+    }
+
     fn wait_until_it_accepts(&mut self) -> Result<(), String> {
         let began = Instant::now();
         while TcpStream::connect(self.address).is_err() {

@@ -9,7 +9,7 @@ pub enum Outcome {
     Measured(Box<Figures>),
     /// It was there and did not do what was asked, or could not be built.
     Failed(String),
-    /// It is not installed.
+    /// It is not installed, or the kernel has not what it needs.
     Absent,
 }
 

@@ -56,7 +56,7 @@ fn cells(outcome: &Outcome, floor: Option<&Figures>) -> String {
     let own = match outcome {
         Outcome::Measured(figures) => figures,
         Outcome::Failed(problem) => return format!("failed: {problem}{}", " |".repeat(15)),
-        Outcome::Absent => return format!("not installed{}", " |".repeat(15)),
+        Outcome::Absent => return format!("not here{}", " |".repeat(15)),
     };
     let ratio = |of: fn(&Figures) -> f64| {
         floor.map_or("-".into(), |floor| format!("{:.2}", of(own) / of(floor)))
@@ -185,7 +185,7 @@ fn cpu_ratio(outcome: &Outcome, floor: Option<&Figures>) -> String {
         (Outcome::Measured(own), Some(floor)) => format!("{:.2}", own.cpu_ratio(floor)),
         (Outcome::Measured(_), None) => "-".into(),
         (Outcome::Failed(_), _) => "failed".into(),
-        (Outcome::Absent, _) => "not installed".into(),
+        (Outcome::Absent, _) => "not here".into(),
     }
 }
 

@@ -12,6 +12,7 @@ use trine::concurrency::{TeamOptions, WorkerOptions};
 use trine::proactor::{Pattern, ProactorOptions};
 use trine::server::{CoreOptions, Model, ServerMeter};
 use trine::{Answered, Reply, Request, Server, Sources};
+use trine_compare::constants::REFUSED;
 
 /// Beyond what any workload opens; the default is half of the descriptor limit.
 const CONNECTIONS_MAX: usize = 15_000;
@@ -75,7 +76,7 @@ fn serve(flags: &Flags) -> Result<(), Box<dyn Error>> {
             let meter = meter.clone();
             event_loop.call_after(Duration::ZERO, move |(), _| {
                 if is_another(&meter) {
-                    eprintln!("trine: the kernel refuses io_uring");
+                    eprintln!("trine: {REFUSED}");
                     exit(1); // what is measured has to be what was asked for
                 }
             })?;
