@@ -49,7 +49,7 @@
 //!
 //! The descriptors of a process are not counted but noticed: when `accept` gets none. What has to be
 //! reached even then (an administrator's side, a log) keeps some back:
-//! [`Server::reserve_descriptors`] and [`Reserve`].
+//! [`Server::reserve_descriptors`] and [`Reserve`](crate::reactor::Reserve).
 //!
 //! How whoever was idle for longest is found without a list that every request would have to keep in
 //! order: while the server is short, a source passes over all connections every 100 ms, and at once
