@@ -88,8 +88,8 @@ impl<D> Echo<D> {
 }
 
 impl<D: Read + Write + AsFd + Send + 'static> Handler<Local> for Echo<D> {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.stream.as_fd())
     }
 
     fn handle(&mut self, event: Event, local: &mut Local, _: &TeamContext<'_>) -> Next {
@@ -202,8 +202,8 @@ struct Slow {
 }
 
 impl Handler<Local> for Slow {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.stream.as_fd())
     }
 
     fn handle(&mut self, _: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
@@ -252,8 +252,8 @@ struct Clockwork {
 }
 
 impl Handler<Local> for Clockwork {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.stream.as_fd())
     }
 
     fn handle(&mut self, event: Event, _: &mut Local, cx: &TeamContext<'_>) -> Next {
@@ -304,8 +304,8 @@ fn deadlines_come_not_early_and_each_on_its_own_while_all_threads_wait() {
 struct Frail(UnixStream);
 
 impl Handler<Local> for Frail {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
     }
 
     fn handle(&mut self, event: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
@@ -381,8 +381,8 @@ struct Sleeper {
 }
 
 impl Handler<Local> for Sleeper {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.stream.as_fd())
     }
 
     fn handle(&mut self, event: Event, _: &mut Local, cx: &TeamContext<'_>) -> Next {
@@ -449,8 +449,8 @@ struct Noter {
 }
 
 impl Handler<Local> for Noter {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.stream.as_fd())
     }
 
     fn handle(&mut self, event: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
@@ -505,8 +505,8 @@ struct Dawdler {
 }
 
 impl Handler<Local> for Dawdler {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.stream.as_fd())
     }
 
     fn handle(&mut self, event: Event, _: &mut Local, cx: &TeamContext<'_>) -> Next {
@@ -574,8 +574,8 @@ fn a_thread_that_cannot_make_what_is_its_own_is_an_error() {
 struct GivesAway(Option<UnixStream>);
 
 impl Handler<Local> for GivesAway {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.as_ref().unwrap().as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_ref().unwrap().as_fd())
     }
 
     fn handle(&mut self, _: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
@@ -605,8 +605,8 @@ fn a_handler_that_has_given_its_descriptor_away_leaves_like_any_other() {
 struct Busy(UnixStream);
 
 impl Handler<Local> for Busy {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
     }
 
     fn handle(&mut self, event: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
@@ -642,8 +642,8 @@ fn handlers_that_always_have_work_left_keep_no_other_from_its_turn() {
 struct Stuck(UnixStream);
 
 impl Handler<Local> for Stuck {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
     }
 
     fn handle(&mut self, _: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
