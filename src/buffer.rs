@@ -113,6 +113,45 @@ impl Buffer {
         &mut self.bytes[self.end..]
     }
 
+    /// All of the capacity of a buffer without data, as [`space`](Buffer::space).
+    #[inline(always)]
+    pub(crate) fn whole(&mut self) -> &mut [u8] {
+        debug_assert!(self.is_empty());
+        &mut self.bytes
+    }
+
+    /// Counts the first `len` bytes of [`whole`](Buffer::whole) as all the data there is.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer.
+    #[inline(always)]
+    pub(crate) fn filled_whole(&mut self, len: usize) {
+        debug_assert!(self.is_empty());
+        if len > self.bytes.len() {
+            filled_too_much(len);
+        }
+        self.end = len;
+    }
+
+    /// Has `fill` write into the first `most` bytes of [`space`](Buffer::space) and say how many.
+    ///
+    /// # Panics
+    ///
+    /// When `fill` says more than that.
+    #[inline(always)]
+    pub(crate) fn append_with(&mut self, most: usize, fill: impl FnOnce(&mut [u8]) -> usize) {
+        if self.bytes.len() - self.end < most {
+            self.make_room(most);
+        }
+        let behind = self.end + most;
+        let len = fill(&mut self.bytes[self.end..behind]);
+        if len > most {
+            filled_too_much(len);
+        }
+        self.end += len;
+    }
+
     /// Counts the first `len` bytes of [`space`](Buffer::space) as data.
     ///
     /// # Panics
@@ -120,10 +159,9 @@ impl Buffer {
     /// When there is less space than that: the caller wrote where it was not allowed to.
     #[inline]
     pub fn filled(&mut self, len: usize) {
-        assert!(
-            len <= self.bytes.len() - self.end,
-            "filled {len} bytes beyond the buffer"
-        );
+        if len > self.bytes.len() - self.end {
+            filled_too_much(len);
+        }
         self.end += len;
     }
 
@@ -141,7 +179,9 @@ impl Buffer {
     /// When fewer than `len` bytes are held: the caller consumed what it never had.
     #[inline]
     pub fn consume(&mut self, len: usize) {
-        assert!(len <= self.len(), "consumed {len} of {} bytes", self.len());
+        if len > self.len() {
+            consumed_too_much(len, self.len());
+        }
         self.start += len;
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -194,6 +234,18 @@ impl fmt::Debug for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Buffer({} of {} bytes)", self.len(), self.capacity())
     }
+}
+
+#[cold]
+#[track_caller]
+fn filled_too_much(len: usize) -> ! {
+    panic!("filled {len} bytes beyond the buffer");
+}
+
+#[cold]
+#[track_caller]
+fn consumed_too_much(len: usize, held: usize) -> ! {
+    panic!("consumed {len} of {held} bytes");
 }
 
 /// The least a buffer grows to, in bytes.
@@ -292,10 +344,10 @@ impl<T> Spare<T> {
 
     #[inline(always)]
     pub(crate) fn give(&mut self, spare: Box<T>) {
-        match self.top {
-            None if self.max > 0 => self.top = Some(spare),
-            _ => self.give_below(spare),
+        if self.top.is_some() || self.max == 0 {
+            return self.give_below(spare);
         }
+        self.top = Some(spare);
     }
 
     #[cold]

@@ -54,10 +54,13 @@ impl fmt::Debug for Token {
     }
 }
 
+/// Numbered so that one comparison of the whole number tells a tenant from all else, the vacant entries
+/// of the crate among it; of two that follow each other only a bit would be looked at, after another look.
 #[derive(Debug)]
+#[repr(u32)]
 enum Slot<T> {
-    Tenant { generation: u32, value: T },
-    Retired,
+    Tenant { generation: u32, value: T } = 0,
+    Retired = 2,
 }
 
 /// Values of type `T` under [`Token`]s. `LAST` is the last generation a slot may reach; it is

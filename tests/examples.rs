@@ -19,6 +19,7 @@ const EXAMPLES: &[&str] = &[
     "keepalive",
     "kv",
     "line_chat",
+    "models",
     "proactor_echo",
     "resp_cache",
     #[cfg(feature = "testing")]

@@ -11,11 +11,12 @@ use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::client::{Client, get};
-use support::{PATIENCE, eventually, site, socket_path};
+use support::{PATIENCE, SHORT, eventually, site, socket_path};
 use trine::Server;
 use trine::concurrency::Fellows;
+use trine::proactor::{Pattern, ProactorOptions};
 use trine::reactor::ErrorKind;
-use trine::server::{Accepting, CoreOptions, Exposition, Model, Reload, ServerMeter};
+use trine::server::{Accepting, CoreOptions, Exposition, Ladder, Model, Reload, ServerMeter};
 use trine::time::Span;
 
 fn model(loops: usize, accepting: Accepting) -> Model {
@@ -174,6 +175,23 @@ fn fewer_connections_than_loops_are_refused() {
 }
 
 #[test]
+fn connections_by_operations_are_not_evened_out() {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let server = server.proactor(ProactorOptions {
+        pattern: Pattern::Emulated,
+        ..ProactorOptions::default()
+    });
+    let model = Model::LoopPerCore(CoreOptions {
+        loops: 2,
+        rebalancing: Some(1),
+        ..CoreOptions::default()
+    });
+    let (kind, said) = refusal(server, model);
+    assert_eq!(kind, ErrorKind::Invalid);
+    assert!(said.contains("take Accepting::One"), "{said}");
+}
+
+#[test]
 fn limits_of_the_whole_stay_what_was_asked_for() {
     let server = Server::bind("127.0.0.1:0").unwrap();
     let server = server
@@ -263,4 +281,33 @@ fn a_page_of_counters_tells_of_the_whole_and_of_each_loop() {
         .filter(|it| it.starts_with("loop_lag_milliseconds_bucket{loop=\"1\",le=\"+Inf\"}"));
     assert_eq!(buckets.count(), 1, "{text}");
     running.end();
+}
+
+#[test]
+fn a_place_that_comes_free_on_another_loop_lets_in_who_waits_in_the_queue() {
+    // Without a ladder nobody looks by itself.
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let mut server = server.connections_max(2).overload(Ladder::off());
+    server.config_mut().deadlines.linger = Span::from_secs(60); // they stay, and are too many
+    let address = server.local_address().unwrap();
+    let running = start(server, model(2, Accepting::One));
+    let mut busy: Vec<_> = (0..2).map(|_| Client::connect(address)).collect();
+    for client in &mut busy {
+        client.send(get("/later/60000"));
+    }
+    eventually("a request on each loop", || {
+        running.meter.read().requests == 2
+    });
+    let mut refused: Vec<_> = (0..64).map(|_| Client::connect(address)).collect();
+    for client in &mut refused {
+        assert_eq!(client.get("/").status, 503);
+    }
+    let mut waiting = Client::connect(address);
+    waiting.send(get("/"));
+    assert!(waiting.is_silent_for(SHORT));
+    busy.pop().unwrap().reset(); // the loop that does not accept
+    assert_eq!(waiting.answer().status, 200);
+    eventually("it is at the loop that had the place", || {
+        running.meter.loops()[1].server.accepted == 2
+    });
 }

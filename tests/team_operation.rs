@@ -5,14 +5,23 @@ mod support;
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use support::client::{Client, End, get};
-use support::team::start;
-use support::{Running, SHORT, eventually, site};
+use support::team::{start, start_on};
+use support::{PATIENCE, Running, SHORT, eventually, site};
+use trine::concurrency::TeamOptions;
 use trine::connection::StateKind;
+use trine::http::Request;
+use trine::proactor::ProactorOptions;
+use trine::reactor::ErrorKind;
 use trine::server::{Ladder, Live};
-use trine::{CloseReason, Server};
+use trine::service::{Answered, Reply};
+use trine::time::Span;
+use trine::{CloseReason, EventLoop, Server};
 
 const THREADS: usize = 3;
 
@@ -127,7 +136,7 @@ fn the_life_of_a_connection_is_recorded_whichever_threads_serve_it() {
 
 #[test]
 fn whoever_is_refused_by_the_loop_has_a_life_and_a_line_too() {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = channel();
     let server = start(
         THREADS,
         move |server| {
@@ -152,4 +161,100 @@ fn whoever_is_refused_by_the_loop_has_a_life_and_a_line_too() {
     drop(server);
     let statuses: Vec<_> = told.iter().collect();
     assert!(statuses.contains(&Some(200)), "{statuses:?}");
+}
+
+#[test]
+fn a_request_is_counted_before_it_is_answered() {
+    let (enter, entered) = channel();
+    let (go, gone) = channel::<()>();
+    let gone = Arc::new(Mutex::new(gone));
+    let server = start(THREADS, plain, move || {
+        let (enter, gone) = (enter.clone(), Arc::clone(&gone));
+        move |_: &Request<'_>, reply: Reply<'_>, (): &mut ()| {
+            enter.send(()).unwrap();
+            let _ = gone.lock().unwrap().recv_timeout(PATIENCE);
+            reply.text("ok")
+        }
+    });
+    let mut client = server.client();
+    for number in 1..=3 {
+        client.send(get("/"));
+        entered.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(server.counters().server.requests, number);
+        go.send(()).unwrap();
+        assert_eq!(client.answer().text(), "ok");
+    }
+}
+
+#[test]
+fn a_team_has_no_more_connections_than_places_whatever_the_settings_say() {
+    let options = TeamOptions {
+        threads: THREADS,
+        handlers_max: 4,
+    };
+    let server = start_on(options, |server| server.overload(Ladder::off()), || site);
+    server.reload(|live: &mut Live| live.connections_max = 100);
+    for _ in 0..20 {
+        let mut within: Vec<Client> = (0..4).map(|_| server.client()).collect();
+        for client in &mut within {
+            assert_eq!(client.get("/").status, 200);
+        }
+        assert_eq!(server.client().answer().status, 503);
+        assert_eq!(server.counters().server.connections_max, 4);
+        drop(within);
+        eventually("room", || server.counters().server.connections == 0);
+    }
+    assert_eq!(server.counters().server.closed(CloseReason::Overloaded), 20);
+}
+
+#[test]
+fn a_drain_is_not_forced_for_connections_that_only_linger() {
+    let lingering = |mut server: Server| {
+        server.config_mut().deadlines.linger = Span::from_secs(60);
+        server
+    };
+    let server = start(THREADS, lingering, || site);
+    let mut client = server.client();
+    client.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5000000\r\n\r\n");
+    assert_eq!(client.answer().status, 413);
+    client.ends(End::Closed); // and this side stays open, and may say more
+    assert_eq!(server.counters().server.connections, 1);
+    server.drain(SHORT);
+    let (ended, last) = server.ended_with();
+    ended.unwrap();
+    assert_eq!(
+        (last.closed(CloseReason::TooLarge), last.drain().cut),
+        (1, 0)
+    );
+}
+
+#[test]
+fn a_server_by_operations_has_no_team_and_says_what_to_do() {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let server = server.proactor(ProactorOptions::default());
+    let mut event_loop = EventLoop::<()>::new().unwrap();
+    let options = TeamOptions::default();
+    let refused = server.attach_team(&mut event_loop, options, || site, || ());
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    assert!(
+        refused.to_string().contains("Take the reactor"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn factories_that_panic_are_an_error_and_nobody_is_served() {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let address = server.local_address().unwrap();
+    let mut event_loop = EventLoop::<()>::new().unwrap();
+    let options = TeamOptions::default();
+    let failed = server.attach_team(
+        &mut event_loop,
+        options,
+        || -> fn(&Request<'_>, Reply<'_>, &mut ()) -> Answered { panic!("asked to") },
+        || (),
+    );
+    assert_eq!(failed.unwrap_err().kind(), ErrorKind::Panicked);
+    assert!(TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err());
 }

@@ -201,7 +201,8 @@ impl ServerFlags {
         if let Some(millis) = self.drain_timeout {
             server = server.drain_timeout(Duration::from_millis(millis));
         }
-        if self.flight_recorder.is_some() || self.watch_stalls.is_some() {
+        let reports = [self.watch_stalls.is_some(), self.pattern.is_some()];
+        if self.flight_recorder.is_some() || reports.contains(&true) {
             let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
             let _ = log.try_init(); // settings that are read again may ask for it again
         }

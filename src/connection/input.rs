@@ -47,6 +47,21 @@ impl Input {
         self.bytes.space(self.room())
     }
 
+    /// The same for an input without bytes.
+    #[inline(always)]
+    pub fn whole_space(&mut self) -> &mut [u8] {
+        match self.capacity() >= ROOM.0 {
+            true => self.bytes.whole(),
+            false => self.bytes.space(ROOM.0),
+        }
+    }
+
+    /// `len` bytes were read into [`whole_space`](Input::whole_space).
+    #[inline(always)]
+    pub fn filled_whole(&mut self, len: usize) {
+        self.bytes.filled_whole(len);
+    }
+
     /// The least room that the next read gets.
     #[inline(always)]
     fn room(&self) -> usize {
@@ -81,10 +96,17 @@ impl Input {
         self.parser.started()
     }
 
-    #[inline(always)]
     pub fn parse_head(&mut self, limits: &Limits) -> Result<Progress, ParseError> {
         let (buffer, len) = self.bytes.data_within();
         self.parser.feed_within(buffer, len, limits)
+    }
+
+    /// Whether the first bytes, of which none was parsed, are seen at once to be a whole request without
+    /// a body. Otherwise [`parse_head`](Input::parse_head) says what they are.
+    #[inline(always)]
+    pub fn begins_with_request(&mut self, limits: &Limits) -> bool {
+        let (buffer, len) = self.bytes.data_within();
+        self.parser.begin(buffer, len, limits)
     }
 
     /// Meaningful once [`parse_head`](Input::parse_head) said that the head is complete.
@@ -112,14 +134,16 @@ impl Input {
     /// The whole request; meaningful once head and body are complete.
     #[inline]
     pub fn request(&self) -> Request<'_> {
-        let (head, rest) = self.bytes.data().split_at(self.head().len());
-        match self.body.consumed() {
-            0 => Request::new(head, self.head(), &[]),
-            _ => self.request_with_body(head, rest),
+        if self.body.consumed() > 0 {
+            return self.request_with_body();
         }
+        let (buffer, _) = self.bytes.data_within();
+        Request::new(&buffer[..self.head().len()], self.head(), &[])
     }
 
-    fn request_with_body<'a>(&'a self, head: &'a [u8], rest: &'a [u8]) -> Request<'a> {
+    #[inline(never)]
+    fn request_with_body(&self) -> Request<'_> {
+        let (head, rest) = self.bytes.data().split_at(self.head().len());
         let trailers = Trailers::new(&rest[self.body.trailers()]);
         Request::new(head, self.head(), &rest[..self.body.decoded()]).with_trailers(trailers)
     }

@@ -124,6 +124,13 @@ impl Quota {
     /// Counts a request and says what its answer must be like.
     #[inline]
     fn begin_exchange(&mut self, head: &Head) -> ResponseContext {
+        if let Quota::Requests(left) = self
+            && *left > Left::ONE
+            && head.is_plain()
+        {
+            *left = left.less_one();
+            return ResponseContext::PLAIN;
+        }
         let last = match self {
             Quota::Requests(left) => {
                 *left = left.less_one();
@@ -195,20 +202,23 @@ impl Connection {
     /// to wait for the socket, a wake-up or a later turn.
     #[inline(always)]
     pub fn poll(&mut self, turn: &mut Turn<'_>) -> Step {
-        match self.is_at_rest() {
+        match self.only_reads() {
             true => read_within_budget(turn),
             false => self.poll_in_full(turn),
         }
     }
 
-    /// Whether it holds nothing and waits for the first byte of a request, which may come.
+    /// Whether it waits for the first byte of a request, which may come, and nothing else has to be
+    /// looked at before that.
+    #[inline(always)]
+    fn only_reads(&self) -> bool {
+        self.is_at_rest() && self.peer == Peer::Open && self.quota != Quota::Draining
+    }
+
+    /// Whether it holds nothing, and what it waits for is the first byte of a request.
     #[inline(always)]
     pub(crate) fn is_at_rest(&self) -> bool {
-        matches!(self.state, State::Idle { .. } | State::Head { .. })
-            && self.input.is_none()
-            && self.output.is_none()
-            && self.peer == Peer::Open
-            && self.quota != Quota::Draining
+        matches!(self.state, State::Idle { .. } | State::Head { .. }) && !self.holds_memory()
     }
 
     #[inline(never)]

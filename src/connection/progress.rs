@@ -1,8 +1,8 @@
 //! From state to state: what each state does when it is polled. How a connection ends is in
 //! `ending.rs`.
 //!
-//! Marked for inlining is the way of a request without a body that is answered at once; bodies,
-//! later answers and endings are kept out of it, which makes it shorter.
+//! The way of requests without a body that are answered at once is in `row.rs`; what comes here is
+//! bodies, later answers, partial heads and what an exchange leaves behind.
 
 use bytes::Bytes;
 
@@ -64,12 +64,11 @@ pub(super) enum Look {
 }
 
 /// Looks for the next whole head, with `waiting` bytes of answers not written yet.
-#[inline(always)]
 pub(super) fn look(input: &mut Input, waiting: usize, turn: &Turn<'_>) -> Look {
     if input.is_empty() {
         return Look::Partial;
     }
-    if turn.requests_left == 0 || waiting >= turn.config.output_bytes_high {
+    if is_enough(waiting, turn) {
         return Look::Enough;
     }
     match input.parse_head(&turn.config.limits) {
@@ -78,13 +77,17 @@ pub(super) fn look(input: &mut Input, waiting: usize, turn: &Turn<'_>) -> Look {
         Err(error) => return Look::Refused(error),
     }
     let head = input.head();
-    if head.framing() == Framing::None && head.method() != Method::Connect {
-        return Look::Request;
-    }
     match head.method() {
         Method::Connect => Look::Tunnel,
+        _ if head.framing() == Framing::None => Look::Request,
         _ => Look::Body,
     }
+}
+
+/// Whether no further request is to be looked at now.
+#[inline(always)]
+pub(super) fn is_enough(waiting: usize, turn: &Turn<'_>) -> bool {
+    turn.is_spent() || waiting >= turn.config.output_bytes_high
 }
 
 /// What became of a request that was given to the service.

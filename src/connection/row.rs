@@ -15,7 +15,7 @@
 
 use super::deferred::Wake;
 use super::input::Input;
-use super::progress::{Fate, Look, NO_REQUEST, look};
+use super::progress::{Fate, Look, NO_REQUEST, is_enough, look};
 use super::reply::{Attached, Called, Outcome, Reply, To};
 use super::state::{State, Then};
 use super::turn::{Step, Turn};
@@ -77,14 +77,14 @@ impl Row {
     /// At least 128 bytes.
     #[inline(always)]
     pub fn space(&mut self) -> &mut [u8] {
-        self.input.space()
+        self.input.whole_space()
     }
 
     /// `len` bytes were read into the space.
     #[inline(always)]
     pub fn filled(&mut self, len: usize, turn: &mut Turn<'_>) {
         turn.bytes_read += len;
-        self.input.filled(len);
+        self.input.filled_whole(len);
     }
 
     /// Nothing came.
@@ -162,19 +162,16 @@ impl Connection {
         waker: &dyn Fn() -> Box<dyn Wake>,
         call: &mut impl FnMut(&Request<'_>, Reply<'_>) -> Called,
     ) -> Result<Answers, Detour> {
-        let mut is_first = true;
         let at = loop {
-            if !row.is_whole {
-                let found = look(&mut row.input, row.output.len(), turn);
-                if !matches!(found, Look::Request) {
-                    break match is_first {
-                        true => At::Look(found),
-                        false => At::Exchange(Fate::Answered, NO_REQUEST),
-                    };
+            if !std::mem::take(&mut row.is_whole)
+                && !row.input.begins_with_request(&turn.config.limits)
+            {
+                match look(&mut row.input, row.output.len(), turn) {
+                    Look::Request => {}
+                    found => break self.other_way(found),
                 }
             }
-            (row.is_whole, is_first) = (false, false);
-            turn.requests_left = turn.requests_left.saturating_sub(1);
+            turn.requests += 1;
             let context = self.quota.begin_exchange(row.input.head());
             if let Some(journal) = turn.journal.as_deref_mut() {
                 journal.follow(&row.input, row.output.data(), turn.now);
@@ -182,11 +179,23 @@ impl Connection {
             self.state.follow(State::Closed { reason: PANICKED.1 }); // for a `call` that unwinds
             match row.answer_one(context, turn.date, waker, call) {
                 Ok(()) if row.input.is_empty() => return Ok(self.end_row(row, turn)),
+                Ok(()) if is_enough(row.output.len(), turn) => {
+                    break At::Exchange(Fate::Answered, NO_REQUEST);
+                }
                 Ok(()) => {}
                 Err(fate) => break At::Exchange(fate, context),
             }
         };
         Err(Detour { row, at })
+    }
+
+    /// What comes next, of which nothing is given to the service here.
+    #[cold]
+    fn other_way(&self, found: Look) -> At {
+        match self.state {
+            State::Closed { .. } => At::Exchange(Fate::Answered, NO_REQUEST), // of the one before
+            _ => At::Look(found),
+        }
     }
 
     /// All that came is answered.

@@ -91,7 +91,7 @@ impl Connection {
 
     fn stream_body(&mut self, framing: Framing, until: Tick, turn: &mut Turn<'_>) -> Polled {
         let input = self.input.as_deref_mut()?;
-        turn.requests_left = turn.requests_left.saturating_sub(1);
+        turn.requests += 1;
         let context = self.quota.begin_exchange(input.head());
         let deadlines = &turn.config.deadlines;
         let mut streaming = Streaming::new(context, framing, until, deadlines);

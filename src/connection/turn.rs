@@ -23,8 +23,8 @@ pub struct Turn<'a> {
     pub config: &'a Config,
     /// Where buffers come from.
     pub pools: &'a mut Pools,
-    /// Requests this connection may still have answered in this turn.
-    pub(super) requests_left: u32,
+    /// Requests this connection has had answered in this turn.
+    pub(super) requests: u32,
     /// Calls of an exchange in pieces that this connection may still have in this turn.
     pub(super) calls_left: u32,
     /// Bytes this connection has read in this turn.
@@ -55,13 +55,19 @@ impl<'a> Turn<'a> {
             date,
             config,
             pools,
-            requests_left: config.requests_per_turn_max.max(1),
+            requests: 0,
             calls_left: CALLS_PER_TURN,
             bytes_read: 0,
             failure: None,
             admits: Admission::Everybody,
             journal: None,
         }
+    }
+
+    /// Whether as many requests were answered as one connection may have in a turn.
+    #[inline(always)]
+    pub(super) fn is_spent(&self) -> bool {
+        self.requests >= self.config.requests_per_turn_max.max(1)
     }
 
     /// In this turn, a request whose body is still to come is [turned
@@ -81,7 +87,7 @@ impl<'a> Turn<'a> {
     #[inline]
     #[must_use]
     pub fn requests(&self) -> u32 {
-        self.config.requests_per_turn_max.max(1) - self.requests_left
+        self.requests
     }
 
     /// The answer that the connection itself has given in this turn, and after which it ends: the

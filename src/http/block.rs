@@ -24,6 +24,12 @@ pub(super) const BLOCK: usize = 16;
 /// more are never read, however large the buffer is.
 pub(super) const SLACK: usize = Controls::WINDOW + BLOCK;
 
+/// The octets that a scan of the first `bound` ones may look at.
+#[inline]
+pub(super) fn reach(octets: &[u8], bound: usize) -> &[u8] {
+    &octets[..octets.len().min(bound + SLACK)]
+}
+
 /// Where the control octets are, HTAB included: what ends a line, or may not be in one.
 ///
 /// A window of octets is looked at once and leaves a bit for each, so that the way from one line

@@ -28,6 +28,15 @@ pub struct ResponseContext {
     pub close: bool,
 }
 
+impl ResponseContext {
+    /// The exchange that is nearly all of them.
+    pub(crate) const PLAIN: ResponseContext = ResponseContext {
+        version: Version::Http11,
+        head_only: false,
+        close: false,
+    };
+}
+
 /// More than all pieces of a head can have but those in [`Response`]'s own list: status line,
 /// date, connection, content type, length, end.
 const OWN_PIECES_BYTES_MAX: usize = 256;
@@ -39,29 +48,24 @@ pub fn encode(response: &Response, context: ResponseContext, date: &HttpDate, ou
     let is_plain = response.status == Status::OK
         && response.content_type == ContentType::Text
         && response.field_lines.is_empty()
-        && context == PLAIN;
+        && context == ResponseContext::PLAIN;
     match is_plain {
         true => encode_plain(&response.body, date, output),
         false => encode_any(response, context, date, output),
     }
 }
 
-/// The exchange that is nearly all of them.
-const PLAIN: ResponseContext = ResponseContext {
-    version: Version::Http11,
-    head_only: false,
-    close: false,
-};
-
 /// A text with status 200 and nothing to be said about it: as [`encode_any`] would, in three pieces.
 #[inline(always)]
 fn encode_plain(content: &[u8], date: &HttpDate, output: &mut Buffer) {
-    let mut pieces = Pieces::new(output, content.len());
-    pieces.put(date.plain_head());
-    pieces.put_number_and_end(content.len() as u64);
-    pieces.put_slice(content);
-    let len = pieces.written();
-    output.filled(len);
+    let most = OWN_PIECES_BYTES_MAX + content.len();
+    output.append_with(most, |space| {
+        let mut pieces = Pieces::within(space);
+        pieces.put(date.plain_head());
+        pieces.put_number_and_end(content.len() as u64);
+        pieces.put_slice(content);
+        pieces.written()
+    });
 }
 
 #[inline(never)]
@@ -215,7 +219,13 @@ impl<'a> Pieces<'a> {
     #[inline(always)]
     fn new(output: &'a mut Buffer, others: usize) -> Pieces<'a> {
         let space_len = OWN_PIECES_BYTES_MAX + others;
-        let space = &mut output.space(space_len)[..space_len];
+        Pieces::within(&mut output.space(space_len)[..space_len])
+    }
+
+    /// Writes into this space, which is enough for all pieces.
+    #[inline(always)]
+    fn within(space: &'a mut [u8]) -> Pieces<'a> {
+        let space_len = space.len();
         Pieces { space, space_len }
     }
 

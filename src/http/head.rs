@@ -116,6 +116,13 @@ impl Head {
         (self.persistent, self.upgrade, self.expects_continue) = (true, false, false);
     }
 
+    /// Whether the answer is written in the [plain](super::ResponseContext) context if the connection
+    /// stays open.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.persistent && self.version == Version::Http11 && self.method != Method::Head
+    }
+
     /// Bytes from the first octet of the message (empty lines in front included) to the end of
     /// the line that ends the head: where the body begins.
     #[must_use]

@@ -26,10 +26,10 @@
 //! look. The short way is tried once for a line at most, and an octet is read a fixed number of
 //! times, so the work is linear.
 //!
-//! Invariant: in `Complete`, all offsets in the head are within its `len` bytes, and names of
+//! Invariant: in `Complete` and `Plain`, all offsets in the head are within its `len` bytes, and names of
 //! fields are ASCII.
 
-use super::block::{Controls, SLACK};
+use super::block::{Controls, reach};
 use super::head::FieldSpan;
 use super::headers::{self, Field, FieldFacts, LINE_END, PlainHost};
 use super::line::{Line, LineMachine};
@@ -61,8 +61,13 @@ pub(super) trait Draft {
 
     /// Reads the start line that `octets` begin with, as the message does, if it is whole and
     /// plain; returns it with its length, line end included. Of any other it says nothing: that is for
-    /// [`parse`](Draft::parse), which would say the same of this one.
-    fn parse_plain(octets: &[u8], limits: &Limits) -> Option<(Self::StartLine, usize)>;
+    /// [`parse`](Draft::parse), which would say the same of this one. Little more than the first
+    /// `bound` octets is looked at.
+    fn parse_plain(
+        octets: &[u8],
+        bound: usize,
+        limits: &Limits,
+    ) -> Option<(Self::StartLine, usize)>;
 
     /// Reads the start line `line`, which ends in CR LF; `start` is its offset in the message.
     fn parse(line: &[u8], start: usize, limits: &Limits) -> Result<Self::StartLine, ParseError>;
@@ -104,9 +109,13 @@ pub(super) struct HeadMachine<D> {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    StartLine { empty_lines: u8 },
+    StartLine {
+        empty_lines: u8,
+    },
     Fields,
     Complete,
+    /// Complete by the short way from end to end: nothing else was touched.
+    Plain,
     Failed(ParseError),
 }
 
@@ -151,9 +160,11 @@ impl<D: Draft> HeadMachine<D> {
     /// otherwise left to its owner.
     #[inline]
     pub fn reset(&mut self) -> &mut D {
+        if !matches!(self.state, State::Plain) {
+            self.lines.reset();
+            self.facts = FieldFacts::default();
+        }
         self.state = State::default();
-        self.lines.reset();
-        self.facts = FieldFacts::default();
         self.draft.fields().clear();
         &mut self.draft
     }
@@ -167,7 +178,7 @@ impl<D: Draft> HeadMachine<D> {
     pub fn started(&self) -> bool {
         match self.state {
             State::StartLine { .. } => self.lines.has_text(),
-            State::Fields | State::Complete | State::Failed(_) => true,
+            State::Fields | State::Complete | State::Plain | State::Failed(_) => true,
         }
     }
 
@@ -186,23 +197,23 @@ impl<D: Draft> HeadMachine<D> {
                 head_end.min(self.lines.start() + D::start_line_bytes_max(limits))
             }
             State::Fields => head_end,
-            State::Complete | State::Failed(_) => 0,
+            State::Complete | State::Plain | State::Failed(_) => 0,
         };
         message.len() <= line_end_max && self.lines.only_grows(message)
     }
 
     /// The short way into a message of which nothing was examined yet: takes the start line and the
-    /// field that nearly always comes first. True when the head ends behind that.
+    /// field that nearly always comes first. True when the head ends behind that; otherwise, and
+    /// whenever more comes, it goes on by [`feed_within`](HeadMachine::feed_within).
     #[inline(always)]
-    fn begin(&mut self, buffer: &[u8], len: usize, limits: &Limits) -> bool {
+    pub fn begin(&mut self, buffer: &[u8], len: usize, limits: &Limits) -> bool {
         let bound = buffer[..len].len().min(limits.head_bytes_max as usize);
-        let octets = &buffer[..buffer.len().min(bound + SLACK)];
-        let line = D::parse_plain(octets, limits);
+        let line = D::parse_plain(buffer, bound, limits);
         let Some((line, line_len)) = line.filter(|(_, line_len)| *line_len <= bound) else {
             return false;
         };
         self.draft.begin(&line);
-        let rest = octets.get(line_len..);
+        let rest = buffer.get(line_len..);
         let host = rest.and_then(|rest| D::parse_plain_host(rest, line_len));
         let Some(host) = host.filter(|host| host.end() <= bound && limits.fields_max > 0) else {
             return self.begin_fields_at(line_len);
@@ -211,7 +222,7 @@ impl<D: Draft> HeadMachine<D> {
         if host.is_last && end <= bound {
             self.draft.conclude_plain(host.span, end);
             self.lines.count(end);
-            self.state = State::Complete;
+            self.state = State::Plain;
             return true;
         }
         self.draft.fields().push(host.span);
@@ -241,7 +252,7 @@ impl<D: Draft> HeadMachine<D> {
         }
         match self.state {
             State::StartLine { .. } | State::Fields => Ok(Progress::Partial),
-            State::Complete => Ok(Progress::Complete),
+            State::Complete | State::Plain => Ok(Progress::Complete),
             State::Failed(error) => Err(error),
         }
     }
@@ -278,7 +289,7 @@ impl<D: Draft> HeadMachine<D> {
         limits: &Limits,
     ) -> Result<Option<usize>, ParseError> {
         let bound = len.min(limits.head_bytes_max as usize);
-        let octets = &buffer[..buffer.len().min(bound + SLACK)];
+        let octets = reach(buffer, bound);
         let mut controls = Controls::from(octets, at);
         let mut end = None;
         while let Some(text_len) = whole_line(octets, &mut controls, at, bound) {

@@ -64,7 +64,7 @@ pub(super) fn parse_plain_host(octets: &[u8], start: usize) -> Option<PlainHost>
     }
     let (len, behind): (usize, &[u8; 4]) = match block::short_authority_len(value.first_chunk()?)? {
         BLOCK => {
-            let value = octets.get(HOST_NAME.len()..)?;
+            let value = block::reach(octets.get(HOST_NAME.len()..)?, HOST_BYTES);
             let len = block::plain_authority_len(value)?;
             (len, value.get(len..)?.first_chunk()?)
         }
@@ -79,6 +79,9 @@ pub(super) fn parse_plain_host(octets: &[u8], start: usize) -> Option<PlainHost>
 }
 
 const HOST_NAME: &str = "Host: ";
+
+/// A host that is longer takes a closer look.
+const HOST_BYTES: usize = 255;
 
 impl PlainHost {
     /// The length of the message up to the end of this line.

@@ -56,8 +56,12 @@ pub(super) fn too_long(line: &[u8], limits: &Limits) -> ParseError {
 /// Of any other it says nothing: that is for the line machine and [`parse`], which would say the
 /// same of this one.
 #[inline(always)]
-pub(super) fn parse_plain(octets: &[u8], limits: &Limits) -> Option<(RequestLine, usize)> {
-    let found = short_get(octets).or_else(|| any_path(octets));
+pub(super) fn parse_plain(
+    octets: &[u8],
+    bound: usize,
+    limits: &Limits,
+) -> Option<(RequestLine, usize)> {
+    let found = short_get(octets).or_else(|| any_path(block::reach(octets, bound)));
     let (method, method_len, target_len) = found?;
     if target_len > limits.target_bytes_max as usize {
         return None;

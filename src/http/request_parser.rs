@@ -50,6 +50,14 @@ impl RequestParser {
         self.machine.feed_within(buffer, len, limits)
     }
 
+    /// Begins with a message of which nothing was examined, in the arguments of
+    /// [`feed_within`](RequestParser::feed_within), which goes on with it. True when the head is complete,
+    /// of HTTP/1.1, announces no body and is not of CONNECT: what nearly all are is seen by a single look.
+    #[inline(always)]
+    pub(crate) fn begin(&mut self, buffer: &[u8], len: usize, limits: &Limits) -> bool {
+        self.machine.begin(buffer, len, limits)
+    }
+
     /// The head; meaningful after [`Progress::Complete`].
     #[inline]
     #[must_use]
@@ -104,8 +112,8 @@ impl Draft for RequestDraft {
     }
 
     #[inline(always)]
-    fn parse_plain(octets: &[u8], limits: &Limits) -> Option<(RequestLine, usize)> {
-        request_line::parse_plain(octets, limits)
+    fn parse_plain(octets: &[u8], bound: usize, limits: &Limits) -> Option<(RequestLine, usize)> {
+        request_line::parse_plain(octets, bound, limits)
     }
 
     fn parse(line: &[u8], start: usize, limits: &Limits) -> Result<RequestLine, ParseError> {

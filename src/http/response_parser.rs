@@ -8,6 +8,7 @@
 //! would let it. Empty lines in front, which a server takes, a client does not. Only where the
 //! response to CONNECT opens a tunnel the fields have no say at all, as RFC 9110, 9.3.6 demands.
 
+use super::block::reach;
 use super::framing::is_tunnel;
 use super::head::{FieldSpan, Span};
 use super::head_machine::{Draft, HeadMachine};
@@ -138,8 +139,8 @@ impl Draft for ResponseDraft {
     }
 
     #[inline(always)]
-    fn parse_plain(octets: &[u8], _limits: &Limits) -> Option<(StatusLine, usize)> {
-        status_line::parse_plain(octets)
+    fn parse_plain(octets: &[u8], bound: usize, _: &Limits) -> Option<(StatusLine, usize)> {
+        status_line::parse_plain(reach(octets, bound))
     }
 
     fn parse(line: &[u8], start: usize, _limits: &Limits) -> Result<StatusLine, ParseError> {

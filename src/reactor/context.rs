@@ -28,8 +28,8 @@ impl<S: 'static> Context<'_, S> {
     }
 
     /// The present tick, rounded up: a deadline counted from it is never early. Cached: read when
-    /// the turn begins and again after every 16 callbacks, after each one for a while when they
-    /// were slow. So the callbacks of a turn agree about the present, and one that has worked for
+    /// the turn begins and again after 16 callbacks, sooner for one in 64 that is timed, and after each
+    /// one for a while when they were slow. So the callbacks of a turn agree about the present, and one that has worked for
     /// long counts from before its work.
     #[inline]
     #[must_use]
@@ -234,7 +234,9 @@ impl<S: 'static> Context<'_, S> {
         local: Local<T>,
         f: impl FnOnce(&mut T, &mut Self) -> R,
     ) -> Option<R> {
-        self.hold(local)?.with(|value| f(value, self))
+        let held = self.hold(local)?;
+        let mut value = held.lend()?;
+        Some(f(&mut value, self))
     }
 
     /// A shared value for a source that asks for it often; as long as it is held it is not taken out.

@@ -10,9 +10,11 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::base::{Base, Phase};
+use super::dispatch::{NAMELESS, ask};
 use super::error::{Error, ErrorKind, InsertError};
 use super::heartbeat::Heart;
 use super::local::Locals;
+use super::names::Names;
 use super::registry::Registry;
 use super::slot::{Facts, Leaving, Slot};
 use super::source::{Class, Completed, EventSource, Readiness, Removed};
@@ -43,10 +45,9 @@ pub(super) struct Core<S> {
     pub(super) control_sources: usize,
     pub(super) bulk_sources: usize,
     pub(super) watch: Watch,
+    pub(super) names: Names,
     /// Beats for the watchdog, if there is one.
     pub(super) heart: Option<Heart>,
-    /// When the dispatch began that is timed, in nanoseconds since the loop began.
-    pub(super) sample_began: u64,
 }
 
 impl<S: 'static> Core<S> {
@@ -66,8 +67,8 @@ impl<S: 'static> Core<S> {
             control_sources: 0,
             bulk_sources: 0,
             watch: Watch::new(),
+            names: Names::default(),
             heart: None,
-            sample_began: 0,
         }
     }
 
@@ -106,7 +107,8 @@ impl<S: 'static> Core<S> {
     where
         T: EventSource<S>,
     {
-        let facts = Facts::of::<S>(&source);
+        let name = ask(|| source.name()).unwrap_or(NAMELESS);
+        let facts = Facts::of::<S>(&source, self.names.kind(name));
         let Ok(token) = self.slots.try_insert(Slot {
             source: None,
             facts,

@@ -174,19 +174,31 @@ pub(crate) fn translate(event: &mio::event::Event) -> (Token, Readiness) {
     if event.is_writable() {
         readiness = readiness.union(Readiness::WRITABLE);
     }
-    if event.is_read_closed() {
-        readiness = readiness.union(Readiness::READ_CLOSED);
-    }
-    if event.is_write_closed() {
-        readiness = readiness.union(Readiness::WRITE_CLOSED);
-    }
-    if event.is_error() {
-        readiness = readiness.union(Readiness::ERROR);
-    }
-    if event.is_priority() {
-        readiness = readiness.union(Readiness::PRIORITY);
+    if event.is_error() || event.is_priority() || event.is_write_closed() || event.is_read_closed()
+    {
+        readiness = readiness.union(marks(event));
     }
     (token(event), readiness)
+}
+
+/// What else is reported than that bytes can be moved.
+#[cold]
+#[inline(never)]
+fn marks(event: &mio::event::Event) -> Readiness {
+    let mut marks = Readiness::default();
+    if event.is_read_closed() {
+        marks = marks.union(Readiness::READ_CLOSED);
+    }
+    if event.is_write_closed() {
+        marks = marks.union(Readiness::WRITE_CLOSED);
+    }
+    if event.is_error() {
+        marks = marks.union(Readiness::ERROR);
+    }
+    if event.is_priority() {
+        marks = marks.union(Readiness::PRIORITY);
+    }
+    marks
 }
 
 #[inline]

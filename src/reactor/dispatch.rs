@@ -5,10 +5,11 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use super::context::Context;
 use super::core::Core;
+use super::kernel::is_special;
+use super::names::Kind;
 use super::slot::{Leaving, Slot};
 use super::source::{Event, EventSource, Next, Readiness, Removed};
 use crate::slab::Token;
@@ -23,28 +24,33 @@ const GENERATIONS_MAX: usize = 16;
 
 impl<S: 'static> Core<S> {
     /// Gives `event` to the source named by `token`, if it is still there; its answer.
-    #[inline]
+    #[inline(never)]
     pub(super) fn dispatch(&mut self, token: Token, event: Event, state: &mut S) -> Option<Next> {
+        self.dispatch_here(token, event, state)
+    }
+
+    /// The same in place, for the events of a batch.
+    #[inline(always)]
+    pub(super) fn dispatch_here(
+        &mut self,
+        token: Token,
+        event: Event,
+        state: &mut S,
+    ) -> Option<Next> {
         let Some(slot) = self.slots.get_mut(token) else {
-            self.base.metrics.stale_events += 1;
+            self.base.metrics.stale_events += u64::from(!is_special(token));
             return None;
         };
         let mut source = slot.source.take()?;
-        self.base.metrics.events += 1;
+        let kind = slot.facts.kind;
+        self.watch.note(kind);
+        if self.heart.is_some() {
+            self.beat(kind, token);
+        }
         #[cfg(feature = "testing")]
         self.witness_dispatch(token, event);
-        if self.base.metrics.is_sampling() {
-            self.sample_began = self.base.kernel.nanos();
-        }
         let mut cx = Context { core: self, token };
-        // Asked for its name in here: a panic of that is the source's end like any other.
-        let ran = catch_unwind(AssertUnwindSafe(|| {
-            cx.core.note(source.name(), token);
-            source.handle(event, state, &mut cx)
-        }));
-        if self.base.metrics.is_sampling() {
-            self.sample();
-        }
+        let ran = catch_unwind(AssertUnwindSafe(|| source.handle(event, state, &mut cx)));
         if self.watch.is_due() {
             self.look_at_the_clock();
         }
@@ -69,26 +75,12 @@ impl<S: 'static> Core<S> {
         next
     }
 
-    /// Remembers who runs, for those who watch over the time it takes.
-    #[inline]
-    fn note(&mut self, name: &'static str, token: Token) {
-        self.watch.note(name);
-        self.beat(name, token);
-    }
-
-    #[inline]
-    fn beat(&mut self, name: &'static str, token: Token) {
-        if self.heart.is_some() {
-            self.beat_for_watchdog(name, token);
-        }
-    }
-
     /// Apart, so that a loop without a watchdog is not longer for it.
     #[cold]
     #[inline(never)]
-    fn beat_for_watchdog(&mut self, name: &'static str, token: Token) {
+    fn beat(&mut self, kind: Kind, token: Token) {
         if let Some(heart) = &mut self.heart {
-            heart.beat(name, token);
+            heart.beat(self.names.name(kind), token);
         }
     }
 
@@ -110,18 +102,20 @@ impl<S: 'static> Core<S> {
     }
 
     /// Puts a source back as its answer demands.
-    #[inline]
+    #[inline(always)]
     fn park(&mut self, token: Token, source: Box<dyn EventSource<S>>, next: Next) {
         let Some(slot) = self.slots.get_mut(token) else {
-            // It was removed while it ran.
-            self.leaving.push_back(Leaving {
-                token,
-                source,
-                why: Removed::Cancelled,
-            });
-            return;
+            return self.cancelled(token, source);
         };
-        slot.source = Some(source);
+        std::mem::forget(slot.source.replace(source)); // it was out: there is nothing to drop
+        match next {
+            Next::Until(tick) => self.base.timers.wheel.set(token.index(), tick),
+            next => self.park_otherwise(token, next),
+        }
+    }
+
+    #[inline(never)]
+    fn park_otherwise(&mut self, token: Token, next: Next) {
         match next {
             Next::Until(tick) => self.base.timers.wheel.set(token.index(), tick),
             #[cfg(trine_planted)]
@@ -136,6 +130,14 @@ impl<S: 'static> Core<S> {
                 self.remove(token, Removed::Closed);
             }
         }
+    }
+
+    /// A source was removed while it ran.
+    #[cold]
+    #[inline(never)]
+    fn cancelled(&mut self, token: Token, source: Box<dyn EventSource<S>>) {
+        let why = Removed::Cancelled;
+        self.leaving.push_back(Leaving { token, source, why });
     }
 
     #[cold]
@@ -168,7 +170,9 @@ impl<S: 'static> Core<S> {
             let result = catch_unwind(AssertUnwindSafe(|| {
                 // One that panics here has its last call all the same.
                 name = ask(|| source.name()).unwrap_or(NAMELESS);
-                cx.core.beat(name, token);
+                if let Some(heart) = &mut cx.core.heart {
+                    heart.beat(name, token);
+                }
                 source.removed(why, state, &mut cx);
             }));
             if let Err(payload) = result {
@@ -195,14 +199,6 @@ impl<S: 'static> Core<S> {
                 return;
             }
         }
-    }
-
-    #[cold]
-    fn sample(&mut self) {
-        let nanos = self.base.kernel.nanos().saturating_sub(self.sample_began);
-        let took = Duration::from_nanos(nanos);
-        let name = self.watch.latest().unwrap_or(NAMELESS);
-        self.base.metrics.sample(name, took);
     }
 }
 

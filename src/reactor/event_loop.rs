@@ -342,14 +342,14 @@ impl<S: 'static> EventLoop<S> {
         }
     }
 
-    /// Control sources first, then normal ones as the kernel reports them; bulk ones are latched
-    /// for their own phase. Every event is somebody's once: the second walk knows which the first
-    /// one has dealt with, whatever has become of the source since.
+    /// Control sources first, then normal ones as the kernel reports them; bulk ones are latched for their
+    /// own phase. The second walk knows what the first has dealt with: every event is somebody's once.
+    #[inline(never)]
     fn run_io(&mut self, state: &mut S) {
         let EventLoop { core, batch, .. } = self;
         if !core.has_classes() {
             batch.for_each(|token, readiness| {
-                core.dispatch(token, Event::Ready(readiness), state);
+                core.dispatch_here(token, Event::Ready(readiness), state);
             });
             return;
         }

@@ -52,16 +52,14 @@ pub(super) struct Specials {
 }
 
 impl Batch {
-    /// Calls `f` with each event that is some source's.
+    /// Calls `f` with each event. Those of the loop's own descriptors are for no source that there is.
     #[inline]
     pub(super) fn for_each(&self, mut f: impl FnMut(Token, Readiness)) {
         match self {
             Batch::Linux(events) => {
                 for event in events {
                     let (token, readiness) = demultiplexer::translate(event);
-                    if !is_special(token) {
-                        f(token, readiness);
-                    }
+                    f(token, readiness);
                 }
             }
             #[cfg(test)]
@@ -93,8 +91,9 @@ impl Batch {
     }
 }
 
+/// Whether it names one of the loop's own descriptors.
 #[inline]
-fn is_special(token: Token) -> bool {
+pub(super) fn is_special(token: Token) -> bool {
     token.index() == u32::MAX
 }
 

@@ -11,7 +11,7 @@
 //! that fits; the type of the value is checked besides.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -70,11 +70,10 @@ impl<T> Held<T> {
         self.shared.key
     }
 
-    /// Calls `f` with the value. `None` when a caller further out is using it.
+    /// The value. `None` when a caller further out is using it.
     #[inline(always)]
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let mut value = self.shared.value.try_borrow_mut().ok()?;
-        Some(f(&mut value))
+    pub(crate) fn lend(&self) -> Option<RefMut<'_, T>> {
+        self.shared.value.try_borrow_mut().ok()
     }
 }
 

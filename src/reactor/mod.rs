@@ -66,6 +66,7 @@ mod kernel;
 mod listener;
 mod local;
 mod metrics;
+mod names;
 mod net;
 mod operands;
 mod peer;

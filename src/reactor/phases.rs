@@ -100,7 +100,7 @@ impl<S: 'static> Core<S> {
         let idle = self.base.refresh();
         self.base.metrics.idle += Duration::from_nanos(idle);
         self.base.metrics.turns += 1;
-        self.watch.begin(self.base.nanos());
+        self.base.metrics.events += self.watch.begin(self.base.nanos());
         if timer_rang {
             self.base.timers.rang();
         }
@@ -124,8 +124,13 @@ impl<S: 'static> Core<S> {
     pub(super) fn look_at_the_clock(&mut self) {
         let busy = self.base.refresh();
         self.base.metrics.busy += Duration::from_nanos(busy);
-        if self.watch.close(self.base.nanos()) {
-            self.base.metrics.slow_callbacks += 1;
+        let nanos = self.base.nanos();
+        let metrics = &mut self.base.metrics;
+        let window = self.watch.close(nanos, &self.names);
+        metrics.events += window.dispatches;
+        metrics.slow_callbacks += u64::from(window.is_slow);
+        if let Some(kind) = window.sample {
+            metrics.sample(self.names.name(kind), window.took);
         }
     }
 

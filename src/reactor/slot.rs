@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 
 use super::demultiplexer::Watch;
 use super::dispatch::{NAMELESS, ask};
+use super::names::Kind;
 use super::source::{Class, EventSource, Readiness, Removed};
 use crate::slab::Token;
 
@@ -27,6 +28,7 @@ pub(super) struct Facts {
     /// To deregister before the source closes it.
     pub(super) fd: Option<Watched>,
     pub(super) class: Class,
+    pub(super) kind: Kind,
     /// Readiness that waits for the source's turn (bulk sources only).
     pub(super) latched: Readiness,
     /// Whether it stands in the queue for a [`Event::Resumed`](super::Event::Resumed).
@@ -38,10 +40,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn of<S: 'static>(source: &dyn EventSource<S>) -> Facts {
+    pub(super) fn of<S: 'static>(source: &dyn EventSource<S>, kind: Kind) -> Facts {
         Facts {
             fd: None,
             class: source.class(),
+            kind,
             latched: Readiness::default(),
             is_queued: false,
             is_background: source.is_background(),

@@ -52,8 +52,9 @@ pub trait EventSource<S>: AsAny {
         let _ = (why, state, cx);
     }
 
-    /// What reports and metrics call this source. Keep it short; many sources may share a name. A
-    /// panic here is the source's end, like one in [`handle`](EventSource::handle).
+    /// What reports and metrics call this source. Keep it short; many sources may share a name. Asked at
+    /// insertion, and again when it ends; one that panics instead is nameless. Of more than 64 kinds
+    /// of sources in one loop, the metrics tell 64 apart.
     fn name(&self) -> &'static str {
         std::any::type_name::<Self>()
     }

@@ -119,11 +119,12 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
             metrics,
             observer,
             recorder,
+            is_watched,
             ..
         } = host;
-        let is_observed = observer.is_some();
+        let is_watched = *is_watched;
         let mut turn = Turn::new(cx.now(), date.at(cx.unix_seconds()), config, pools);
-        if let Some(observer) = observer {
+        if is_watched && let Some(observer) = observer {
             turn.journal = observer.journal(cx.token());
         }
         let mut unit = Unit {
@@ -133,13 +134,13 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
         };
         let mut written = 0;
         let next = self.drive(event, &mut written, &mut turn, &mut unit, cx);
-        if let Some(recorder) = recorder {
+        if is_watched && let Some(recorder) = recorder {
             self.record(recorder, event, &turn, written, cx);
         }
         if self.exchange.is_some() {
             self.let_go_if_over(&mut unit);
         }
-        if is_observed {
+        if is_watched {
             host.report(None, cx);
         }
         next
@@ -226,6 +227,7 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
 
     /// Goes on where the straight way ended, until there are requests to be answered, or an error, which
     /// is what the loop is told.
+    #[cold]
     #[inline(never)]
     fn go_aside<V: Service<S>>(
         &mut self,

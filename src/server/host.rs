@@ -42,6 +42,8 @@ pub(super) struct Host<S, V> {
     pub(super) observer: Option<Box<Observer>>,
     /// What connections have been through, if that is wanted.
     pub(super) recorder: Option<Recording>,
+    /// Whether there is any of these two: one look instead of four.
+    pub(super) is_watched: bool,
     pub(super) overload: Overload,
     /// Makes room, while the server is on a rung.
     pub(super) sweep: Option<Token>,
@@ -110,6 +112,7 @@ impl<S, V> Host<S, V> {
             metrics: ServerMetrics::new(),
             observer: None,
             recorder: None,
+            is_watched: false,
             overload: Overload::new(bounds.ladder),
             sweep: None,
             reserve,
@@ -121,6 +124,12 @@ impl<S, V> Host<S, V> {
             bounds,
             of: PhantomData,
         }
+    }
+
+    /// Has these two told of what goes on.
+    pub(super) fn watch(&mut self, observer: Option<Box<Observer>>, recorder: Option<Recording>) {
+        self.is_watched = observer.is_some() || recorder.is_some();
+        (self.observer, self.recorder) = (observer, recorder);
     }
 
     /// What the connection `token` notes from now on is for the observer.

@@ -101,10 +101,8 @@ impl Share {
             }
         };
         let mut host = Host::new(service, self.config, self.bounds, reserve);
-        host.observer = self.observer;
-        host.recorder = NonZeroUsize::new(self.recorder)
-            .map(Recorder::new)
-            .map(Recording::Own);
+        let recorder = NonZeroUsize::new(self.recorder).map(Recorder::new);
+        host.watch(self.observer, recorder.map(Recording::Own));
         host.part = self.part;
         if let Some(afar) = self.afar {
             afar.adopt(&mut host);

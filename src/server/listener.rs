@@ -312,7 +312,13 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
 
     fn accept(&mut self, stream: Stream, peer: Peer, _state: &mut S, cx: &mut Context<'_, S>) {
         let kept = match &mut self.desk {
-            Some(desk) => desk.give(stream, peer),
+            Some(desk) => {
+                let is_paused = |host: &mut Host<S, V>, _: &mut Context<'_, S>| {
+                    host.overload.rung() == Rung::PauseAccepting
+                };
+                let is_paused = cx.with(self.host, is_paused).unwrap_or(true);
+                desk.give(stream, peer, !is_paused)
+            }
             None => Some((stream, peer)),
         };
         let Some((stream, peer)) = kept else {

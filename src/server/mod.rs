@@ -21,6 +21,29 @@
 //! Each connection is a source. What they share (the service, the settings, the buffers, the
 //! counters) is one value of the loop, lent to whichever runs.
 //!
+//! # Patterns
+//!
+//! What moves the bytes of a connection is chosen with one call, and nothing else of a server is chosen with
+//! it: the same connection, deadlines, limits, drain and service.
+//!
+//! | pattern | a connection is told | chosen by | take it when |
+//! |---|---|---|---|
+//! | reactor | that its socket is ready; it reads and writes | nothing: the default | always, unless measured otherwise: cheapest without a kernel's help, least memory |
+//! | proactor on io_uring | that bytes have come, or were taken | [`Server::proactor`], feature `io-uring` | many connections are busy at once: one system call for the operations of a turn |
+//! | proactor, emulated | the same, over the reactor | [`Server::proactor`] with [`Pattern::Emulated`](crate::proactor::Pattern::Emulated) | where io_uring is refused, which does so by itself; to test |
+//!
+//! By operations a connection has a receive under way whenever all that came is read, into a buffer of the
+//! proactor's own that is chosen when bytes come, so who is idle holds none; and one send, of a copy of up
+//! to 64 KiB of its output, which counts as memory of the server above 4 KiB. A write counts as done when
+//! the kernel has taken its bytes. Before a client is judged (a deadline, a drain, an eviction), what has
+//! completed and was not told is looked for: what came in time wins. A client that has sent its end, or
+//! more than was read, and then resets, is found out by the next send, not before.
+//!
+//! Connections are accepted by readiness under either pattern: the limit of connections, the reserve of
+//! descriptors and the pause when there are none decide before a client leaves the kernel's queue, and an
+//! operation would take it first. A connection by operations stays on its loop:
+//! [leader/followers](Model::LeaderFollowers) and [rebalancing](CoreOptions::rebalancing) refuse it.
+//!
 //! # Overload
 //!
 //! A server that runs short does not fall over: it does less for some, one step after another, and
@@ -49,7 +72,7 @@
 //!
 //! The descriptors of a process are not counted but noticed: when `accept` gets none. What has to be
 //! reached even then (an administrator's side, a log) keeps some back:
-//! [`Server::reserve_descriptors`] and [`Reserve`].
+//! [`Server::reserve_descriptors`] and [`Reserve`](crate::reactor::Reserve).
 //!
 //! How whoever was idle for longest is found without a list that every request would have to keep in
 //! order: while the server is short, a source passes over all connections every 100 ms, and at once

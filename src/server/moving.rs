@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use super::driver::{Counted, Luggage, OnLoop};
+use super::driver::{Counted, Luggage, OnLoop, OnProactor};
 use super::host::ServerHandle;
 use super::observer::Noted;
 use super::recorder::Life;
@@ -22,6 +22,11 @@ use crate::slab::Token;
 /// A connection between two loops; see [`ServerHandle::take_connection`]. Dropped, it is closed, and no
 /// server counts its end.
 pub struct MovingConnection {
+    parts: Box<Parts>,
+}
+
+/// All that goes along.
+struct Parts {
     luggage: Luggage,
     noted: Option<Noted>,
     life: Option<Box<Life>>,
@@ -32,7 +37,7 @@ impl fmt::Debug for MovingConnection {
         write!(
             f,
             "MovingConnection({})",
-            self.luggage.connection.state_name()
+            self.parts.luggage.connection.state_name()
         )
     }
 }
@@ -50,11 +55,17 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
     pub fn connections(&self, cx: &mut Context<'_, S>) -> Vec<Token> {
         let tokens = (0..cx.index_bound()).filter_map(|slot| cx.token_at(slot));
         let tokens: Vec<Token> = tokens.collect();
-        let mut is_own = |token: &Token| {
-            let driver = cx.source_mut::<OnLoop<S, V>>(*token);
-            driver.is_some_and(|driver| driver.is_of(self.host))
+        let mut is_own = |token: Token| match cx.source_mut::<OnLoop<S, V>>(token) {
+            Some(driver) => driver.is_of(self.host),
+            None => self.is_by_operations(cx, token),
         };
-        tokens.into_iter().filter(|it| is_own(it)).collect()
+        tokens.into_iter().filter(|it| is_own(*it)).collect()
+    }
+
+    /// Whether it is a connection of the server that moves its bytes by operations.
+    fn is_by_operations(&self, cx: &mut Context<'_, S>, token: Token) -> bool {
+        let driver = cx.source_mut::<OnProactor<S, V>>(token);
+        driver.is_some_and(|driver| driver.is_of(self.host))
     }
 
     /// Takes a connection out of this server, to be [inserted](ServerHandle::insert_connection) into one
@@ -63,8 +74,9 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`], and the connection stays: when it waits for its service, which holds an
-    /// exchange of it, or its client is taking an answer; when the loop drains; when it is the running one,
-    /// is gone, or of another server; and inside the server's own service.
+    /// exchange of it, or its client is taking an answer; when the server is one [by
+    /// operations](super::Server::proactor), which are under way here; when the loop drains; when it is
+    /// the running one, is gone, or of another server; and inside the server's own service.
     pub fn take_connection(
         &self,
         cx: &mut Context<'_, S>,
@@ -74,25 +86,29 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
         if cx.is_draining() {
             return refuse("its loop drains");
         }
-        match cx.source_mut::<OnLoop<S, V>>(connection) {
-            Some(driver) if driver.is_of(self.host) => {
-                if !driver.is_movable() {
-                    return refuse("an exchange is under way, whose service or client is here");
-                }
+        let driver = cx.source_mut::<OnLoop<S, V>>(connection);
+        let own = driver.filter(|driver| driver.is_of(self.host));
+        match own.map(|driver| driver.is_movable()) {
+            Some(true) => {}
+            Some(false) => {
+                return refuse("an exchange is under way, whose service or client is here");
             }
-            _ => return refuse("this server has no such connection that does not run"),
+            None if self.is_by_operations(cx, connection) => {
+                return refuse("operations of it are under way, which belong to its loop");
+            }
+            None => return refuse("this server has no such connection that does not run"),
         }
         let taken = cx.with(self.host, |host, cx| {
             let driver = cx.take::<OnLoop<S, V>>(connection)?;
             let observer = host.observer.as_mut();
             let recorder = host.recorder.as_mut();
-            let moving = MovingConnection {
+            let parts = Box::new(Parts {
                 luggage: driver.pack(),
                 noted: observer.and_then(|observer| observer.take(connection)),
                 life: recorder.and_then(|it| it.add(|recorder| recorder.take(connection))),
-            };
+            });
             host.metrics.given_away += 1;
-            Some((moving, host.leave(Counted::Served)))
+            Some((MovingConnection { parts }, host.leave(Counted::Served)))
         });
         let Some((moving, listener)) = taken.flatten() else {
             return refuse("its server is in use");
@@ -119,11 +135,12 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
         let home = cx.hold(self.host);
         let inserted = cx.with(self.host, |host, cx| {
             let (full, home) = (host.is_full(), home?);
-            let MovingConnection {
+            let moving = refused.take_if(|_| !full)?;
+            let Parts {
                 mut luggage,
                 noted,
                 life,
-            } = refused.take_if(|_| !full)?;
+            } = *moving.parts;
             host.enter();
             luggage.connection.move_to(&host.pools);
             match cx.insert(OnLoop::unpack(luggage, home)) {
@@ -141,11 +158,12 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
                     Some((Some(token), None))
                 }
                 Err(error) => {
-                    refused = Some(MovingConnection {
+                    let parts = Box::new(Parts {
                         luggage: error.source.pack(),
                         noted,
                         life,
                     });
+                    refused = Some(MovingConnection { parts });
                     Some((None, host.leave(Counted::Served)))
                 }
             }

@@ -95,6 +95,20 @@ impl Deadlines {
     /// sets one never sees it expire in the same pass. [`Tick::NEVER`] clears.
     #[inline]
     pub fn set(&mut self, id: u32, at: Tick) {
+        if at.0 > self.now
+            && at != Tick::NEVER
+            && let Some(record) = self.records.get_mut(id as usize)
+            && record.place.is_queued()
+            && at.0 >= record.at
+        {
+            record.at = at.0;
+            return;
+        }
+        self.set_otherwise(id, at);
+    }
+
+    #[inline(never)]
+    fn set_otherwise(&mut self, id: u32, at: Tick) {
         let at = at.0.max(self.now.saturating_add(1));
         if at == Tick::NEVER.0 {
             return self.clear(id);

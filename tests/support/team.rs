@@ -13,12 +13,21 @@ pub fn start<V: Service<()>>(
     configure: impl FnOnce(Server) -> Server,
     make: impl Fn() -> V + Send + Sync + 'static,
 ) -> Running {
+    let options = TeamOptions {
+        threads,
+        ..TeamOptions::default()
+    };
+    start_on(options, configure, make)
+}
+
+/// The same for a team of another size.
+pub fn start_on<V: Service<()>>(
+    options: TeamOptions,
+    configure: impl FnOnce(Server) -> Server,
+    make: impl Fn() -> V + Send + Sync + 'static,
+) -> Running {
     let server = configure(Server::bind("127.0.0.1:0").unwrap());
     super::run_with(server, move |server, event_loop| {
-        let options = TeamOptions {
-            threads,
-            ..TeamOptions::default()
-        };
         server.attach_team(event_loop, options, make, || ())
     })
 }

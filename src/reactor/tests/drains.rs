@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::dispatch::NAMELESS;
 use super::super::{Context, ErrorKind, Event, EventLoop, EventSource, Next, Removed, Sources};
 use super::virtual_loop::{probe, virtual_loop};
 
@@ -157,7 +158,7 @@ fn a_source_that_panics_when_asked_whether_it_is_settled_is_unfinished_and_no_mo
 }
 
 #[test]
-fn a_source_that_panics_when_asked_for_its_name_ends_like_one_that_panics_at_work() {
+fn a_source_that_panics_when_asked_for_its_name_works_without_one() {
     let (mut events, mut seen) = (virtual_loop(), Seen::default());
     for panics in [Some("name"), None] {
         let source = Noted {
@@ -167,6 +168,9 @@ fn a_source_that_panics_when_asked_for_its_name_ends_like_one_that_panics_at_wor
         noted(&mut events, source);
     }
     let _ = events.turn_now(&mut seen).unwrap();
-    assert_eq!(seen.removed, [Removed::Panicked]);
-    assert_eq!((events.len(), events.metrics().panics), (1, 1));
+    assert_eq!((events.len(), events.metrics().panics), (2, 0));
+    events.context().drain(Duration::ZERO);
+    let error = events.run(&mut seen).unwrap_err();
+    assert!(error.to_string().contains(NAMELESS), "{error}");
+    assert_eq!((seen.drains, seen.removed.len()), (0, 2));
 }

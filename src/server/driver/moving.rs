@@ -13,12 +13,14 @@ pub(in crate::server) struct Luggage {
     short_read: ShortRead,
 }
 
-impl<S: 'static, V: Service<S>> OnLoop<S, V> {
+impl<S: 'static, V: Service<S>, T> Driver<S, Held<Host<S, V>>, T> {
     /// Whether it belongs to the server of `host`.
     pub(in crate::server) fn is_of(&self, host: Local<Host<S, V>>) -> bool {
         self.home.key() == host
     }
+}
 
+impl<S: 'static, V: Service<S>> OnLoop<S, V> {
     /// Whether it can go on elsewhere.
     pub(in crate::server) fn is_movable(&self) -> bool {
         self.exchange.is_none() && self.counted == Counted::Served && self.connection.is_movable()

@@ -25,14 +25,14 @@ impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Held<Host<S, V>>, T> {
     #[inline(always)]
     pub(super) fn visit(&mut self, event: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {
         let home = self.home.clone();
-        let visited = home.with(|host| {
-            let next = self.run(event, host, state, cx);
-            if self.connection.holds_memory() {
-                self.rest_with_memory(host, cx);
-            }
-            next
-        });
-        visited.unwrap_or(Next::Close)
+        let Some(mut host) = home.lend() else {
+            return Next::Close;
+        };
+        let next = self.run(event, &mut host, state, cx);
+        if self.connection.holds_memory() {
+            self.rest_with_memory(&mut host, cx);
+        }
+        next
     }
 
     /// It waits, and holds buffers meanwhile: as little as it can, and perhaps too much for the server.
@@ -47,19 +47,20 @@ impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Held<Host<S, V>>, T> {
     /// The last call.
     pub(super) fn go(mut self, why: Removed, state: &mut S, cx: &mut Context<'_, S>) {
         let let_go = AssertUnwindSafe(|| {
-            let home = self.home.clone();
-            home.with(|host| {
-                if !matches!(why, Removed::Closed | Removed::Panicked) {
-                    self.end = self.connection.handle_abort(&mut host.pools);
-                }
-                let (service, metrics) = (&mut host.service, &mut host.metrics);
-                let mut unit = Unit {
-                    service,
-                    state,
-                    metrics,
-                };
-                unit.let_go(&mut self.exchange);
-            });
+            let Some(mut host) = self.home.lend() else {
+                return;
+            };
+            let host = &mut *host;
+            if !matches!(why, Removed::Closed | Removed::Panicked) {
+                self.end = self.connection.handle_abort(&mut host.pools);
+            }
+            let (service, metrics) = (&mut host.service, &mut host.metrics);
+            let mut unit = Unit {
+                service,
+                state,
+                metrics,
+            };
+            unit.let_go(&mut self.exchange);
         });
         // Whatever the service's values do when they are dropped, the connection leaves.
         let result = catch_unwind(let_go);
@@ -74,7 +75,7 @@ impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Held<Host<S, V>>, T> {
         let end = self.ended();
         let counted = self.counted;
         self.stream.close(cx); // a descriptor is free, and a server that lent one is the first to know
-        let listener = self.home.with(|host| {
+        let listener = self.home.lend().and_then(|mut host| {
             host.report(Some(end), cx);
             host.metrics.count_close(end);
             if let Some(recorder) = &mut host.recorder {
@@ -82,7 +83,7 @@ impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Held<Host<S, V>>, T> {
             }
             host.leave(counted)
         });
-        if let Some(listener) = listener.flatten() {
+        if let Some(listener) = listener {
             cx.resume(listener);
         }
     }

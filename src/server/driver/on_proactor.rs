@@ -58,7 +58,7 @@ impl<S: 'static, V: Service<S>> OnProactor<S, V> {
         let output = self.connection.output();
         // The meter is the host's, which is asked only about a large copy.
         let large = output.len() > crate::server::completions::COUNTED_FROM;
-        let meter = large.then(|| self.home.with(|host| host.pools.meter().clone()));
+        let meter = large.then(|| Some(self.home.lend()?.pools.meter().clone()));
         let charge = |bytes| {
             let meter = meter.flatten();
             meter.map_or_else(Default::default, |meter| meter.charge(bytes))

@@ -49,7 +49,7 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
     /// the next answer is the last. When requests are refused, this is all there is to do.
     ///
     /// It says again what `run` says, on purpose: one way for both costs every request of a server that is
-    /// short of nothing 9 instructions more, 1,013 for 1,004 (`.ci/instructions`).
+    /// short of nothing 9 instructions more.
     #[cold]
     #[inline(never)]
     pub(super) fn run_pressed<V: Service<S>>(

@@ -99,10 +99,16 @@ pub(super) fn desk(board: &Arc<Board>) -> (Desk, Vec<Intake>) {
 }
 
 impl Desk {
-    /// Gives a client to the loop that has the fewest; back, if that is the desk's own, or all are full.
-    pub(in crate::server) fn give(&mut self, stream: Stream, peer: Peer) -> Option<Arrival> {
+    /// Gives a client to the loop that has the fewest; back, if that is the desk's own, which is asked only
+    /// if it `may_stay`, or if all are full.
+    pub(in crate::server) fn give(
+        &mut self,
+        stream: Stream,
+        peer: Peer,
+        may_stay: bool,
+    ) -> Option<Arrival> {
         let arrival = (stream, peer);
-        let Some(to) = self.emptiest() else {
+        let Some(to) = self.emptiest(may_stay) else {
             return Some(arrival);
         };
         self.next = to + 1;
@@ -128,10 +134,11 @@ impl Desk {
     }
 
     /// The loop that has the fewest connections of those that have room; in turn, of several.
-    fn emptiest(&self) -> Option<usize> {
+    fn emptiest(&self, may_stay: bool) -> Option<usize> {
         let loops = self.hatches.len();
         let in_turn = (0..loops).map(|offset| (self.next + offset) % loops);
-        let with_room = in_turn.filter_map(|number| Some((self.load(number)?, number)));
+        let asked = in_turn.filter(|number| may_stay || *number > 0);
+        let with_room = asked.filter_map(|number| Some((self.load(number)?, number)));
         with_room
             .min_by_key(|(load, _)| *load)
             .map(|(_, number)| number)

@@ -66,7 +66,8 @@ pub struct CoreOptions {
     /// How many connections a loop may have more than the one with the fewest, at least 1, before it
     /// gives it the half of what it has more: those that are between two requests, or still sending one.
     /// Looked at when a connection comes to the loop that has too many. `None` leaves each where it came,
-    /// which is cheapest, and well where they are many.
+    /// which is cheapest, and well where they are many; a server [by operations](super::Server::proactor)
+    /// takes nothing else.
     pub rebalancing: Option<usize>,
 }
 

@@ -216,6 +216,10 @@ impl<F> Plan<F> {
         let loops = options.loops.max(1);
         let (share, care) = server.split()?;
         settings::check_loops(share.bounds.connections_max, loops)?;
+        if options.rebalancing.is_some() && share.proactor.is_some() {
+            let what = "with operations: they are of one loop. Take the reactor, or no rebalancing";
+            return Err(Error::new(ErrorKind::Invalid, "rebalance", what));
+        }
         let is_handed_over = care.hand_over.is_some();
         let imbalance_max = options.rebalancing.map_or(usize::MAX, |most| most.max(1));
         let board = Board::new(loops, share.bounds.connections_max, imbalance_max);
@@ -367,7 +371,9 @@ impl Door {
             Accepting::Kernel if is_handed_over => refuse("a listening socket that is handed over"),
             Accepting::Kernel if listener.local_address().is_none() => refuse("a Unix socket"),
             Accepting::Kernel => {
-                let more = listener.more(board.loops() - 1)?;
+                let Ok(more) = listener.more(board.loops() - 1) else {
+                    return refuse("a socket that the kernel does not share, as another user's");
+                };
                 let mut doors = vec![Door::Listener(listener)];
                 doors.extend(more.into_iter().map(Door::Listener));
                 Ok(doors)

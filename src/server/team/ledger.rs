@@ -103,8 +103,9 @@ impl Ledger {
         let reserve = Reserve::as_far_as_possible(0);
         let mut host = Host::new(service, config, self.bounds, reserve);
         host.pools = self.pools();
-        host.observer = lock(&self.observers).pop().map(Box::new);
-        host.recorder = self.recorder.as_ref().and_then(Recording::another);
+        let observer = lock(&self.observers).pop().map(Box::new);
+        let recorder = self.recorder.as_ref().and_then(Recording::another);
+        host.watch(observer, recorder);
         host
     }
 
