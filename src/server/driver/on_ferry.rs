@@ -51,10 +51,10 @@ impl<S: 'static> OnTeam<S> {
         }
         let has_come = news.readiness != Readiness::default();
         match event {
-            Event::Woken if has_come && self.connection.is_at_rest() => {
+            // An exchange in pieces asks whether it was woken; a promised answer is found either way.
+            Event::Woken if has_come && !self.connection.is_streaming() => {
                 [Some(Event::Ready(news.readiness)), news.judged]
             }
-            // A promised answer may be there as well.
             event => [Some(event), news.judged],
         }
     }

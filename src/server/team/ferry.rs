@@ -158,11 +158,11 @@ fn count_out<S: 'static, V: 'static>(
     Note { reason, counted }: Note,
     cx: &mut Context<'_, S>,
 ) {
-    let listener = home.with(|host| {
+    let listener = home.lend().and_then(|mut host| {
         host.metrics.count_close(reason);
         host.leave(counted)
     });
-    if let Some(listener) = listener.flatten() {
+    if let Some(listener) = listener {
         cx.resume(listener);
     }
 }
