@@ -3,6 +3,7 @@
 
 mod facts;
 mod moving;
+mod on_ferry;
 mod on_loop;
 mod on_proactor;
 mod on_team;

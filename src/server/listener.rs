@@ -6,11 +6,11 @@ use super::host::Host;
 use super::ladder::Rung;
 use super::models::Desk;
 use super::observer::Noted;
-use super::team::Arrival;
+use super::team::{Arrival, Carrier, Ferry};
 use crate::connection::{CloseReason, Connection, Turn};
 use crate::proactor::Proactor;
 use crate::reactor::{
-    Acceptor, Context, Error, EventSource, Listener, Local, Peer, Stream, StreamListener,
+    Acceptor, Context, EventSource, Listener, Local, Peer, Result, Stream, StreamListener,
     Succession,
 };
 use crate::service::Service;
@@ -93,8 +93,17 @@ fn insert<S: 'static, D: EventSource<S>>(
     }
 }
 
-fn drop_connection(error: &Error) {
+fn drop_connection(error: &impl std::fmt::Display) {
     tracing::warn!(target: "trine::http", %error, "connection dropped");
+}
+
+impl<S, V> Host<S, V> {
+    /// One that was counted in is not served, while the listener runs: it does not wait to be resumed.
+    fn drop_connection(&mut self, error: &impl std::fmt::Display) {
+        drop_connection(error);
+        self.metrics.count_close(CloseReason::Overloaded);
+        let _ = self.leave(Counted::Served);
+    }
 }
 
 impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
@@ -148,7 +157,13 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         };
         let seated = match transport {
             By::Readiness(stream) if is_afar => {
-                return self.seat_afar((stream, peer), connection, noted, cx);
+                let carrier = Carrier::Stream(stream);
+                self.seat_afar((carrier, peer), connection, noted, cx);
+                return;
+            }
+            By::Completions(stream) if is_afar => {
+                let launched = Ferry::launch(stream, home, cx);
+                return self.seat_by_ferry((launched, peer), connection, noted, cx);
             }
             By::Readiness(stream) => {
                 let driver = Driver::new((stream, &peer), home, connection, counted);
@@ -176,17 +191,37 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         });
     }
 
-    /// Gives a connection that is counted in to those who run it.
-    fn seat_afar(
+    /// The same by a ferry, if there is one.
+    fn seat_by_ferry(
         &mut self,
-        (stream, peer): (Stream, Peer),
+        (launched, peer): (Result<(Carrier, Token)>, Peer),
         connection: Connection,
         noted: Option<Noted>,
         cx: &mut Context<'_, S>,
     ) {
-        cx.with(self.host, |host, cx| {
+        match launched {
+            Ok((carrier, ferry)) => {
+                if !self.seat_afar((carrier, peer), connection, noted, cx) {
+                    cx.remove(ferry);
+                }
+            }
+            Err(error) => {
+                cx.with(self.host, |host, _| host.drop_connection(&error));
+            }
+        }
+    }
+
+    /// Gives a connection that is counted in to those who run it. Whether they took it.
+    fn seat_afar(
+        &mut self,
+        (carrier, peer): (Carrier, Peer),
+        connection: Connection,
+        noted: Option<Noted>,
+        cx: &mut Context<'_, S>,
+    ) -> bool {
+        let seated = cx.with(self.host, |host, cx| {
             let arrival = Arrival {
-                stream,
+                carrier,
                 peer,
                 connection,
                 noted,
@@ -194,13 +229,13 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
                 nanos: cx.nanos(),
             };
             let seated = host.afar.as_ref().map(|afar| afar.seat(arrival));
-            if let Some(Err(error)) = seated {
-                tracing::warn!(target: "trine::http", %error, "connection dropped");
-                host.metrics.count_close(CloseReason::Overloaded);
-                // The listener runs, so it does not wait to be resumed.
-                let _ = host.leave(Counted::Served);
-            }
+            let Some(Err(error)) = seated else {
+                return true;
+            };
+            host.drop_connection(&error);
+            false
         });
+        seated.unwrap_or(false)
     }
 
     /// Sees to whoever waits for a place. Whether nobody does any more.
