@@ -126,12 +126,13 @@ fn number(text: &str) -> usize {
     text.parse().unwrap_or(0)
 }
 
-fn shared() -> &'static [u8] {
+/// The octets of it.
+pub fn shared() -> &'static [u8] {
     static OCTETS: OnceLock<Vec<u8>> = OnceLock::new();
     OCTETS.get_or_init(|| (0..SHARED).map(octet).collect())
 }
 
-/// The octet at `place` of the shared answer.
+/// The octet at `place` of the shared answer, and of bodies.
 pub fn octet(place: usize) -> u8 {
     (place % 251) as u8
 }
