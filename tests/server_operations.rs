@@ -113,7 +113,7 @@ fn a_connection_by_operations_is_listed_and_stays_on_its_loop() {
         let connection = handle.connections(&mut cx)[0];
         let error = handle.take_connection(&mut cx, connection).unwrap_err();
         assert!(
-            error.to_string().contains("operations of this loop"),
+            error.to_string().contains("operations of it are under way"),
             "{error}"
         );
         drop(client);

@@ -13,20 +13,32 @@ use crate::time::Tick;
 /// How often gathered work is done before one wait: once, and once for what came of it.
 const FLUSHES_PER_TURN: usize = 2;
 
+/// Completions of one operation after the other in a turn: a request that has come, and its answer that
+/// has gone.
+const GENERATIONS_PER_TURN: usize = 2;
+
 impl<S: 'static> Core<S> {
     /// Runs up to `budget` queued bulk sources; those queued meanwhile wait for the next turn.
     pub(super) fn run_bulk(&mut self, budget: usize, state: &mut S) {
         self.run_queue(|core| &mut core.bulk, budget, state);
     }
 
-    /// Gives up to `budget` completions to those who started the operations, in their order, those
-    /// included that come meanwhile.
-    pub(super) fn run_completed(&mut self, budget: usize, state: &mut S) {
-        for _ in 0..budget {
-            let Some((token, completed)) = self.completed.pop_front() else {
+    /// Gives up to `budget` completions to those who started the operations, in their order, and then
+    /// what has come of these meanwhile. What comes of that waits for the next turn: whoever starts what
+    /// completes at once does not keep the others waiting.
+    pub(super) fn run_completed(&mut self, mut budget: usize, state: &mut S) {
+        for _ in 0..GENERATIONS_PER_TURN {
+            let count = self.completed.len().min(budget);
+            if count == 0 {
                 return;
-            };
-            self.dispatch(token, Event::Completed(completed), state);
+            }
+            budget -= count;
+            for _ in 0..count {
+                let Some((token, completed)) = self.completed.pop_front() else {
+                    return;
+                };
+                self.dispatch(token, Event::Completed(completed), state);
+            }
         }
     }
 

@@ -75,10 +75,10 @@ pub fn start(
 /// with the feature of that name.
 const PATTERN: &str = "TRINE_TEST_PATTERN";
 
-/// How often a connection may have its share in one turn: once, and with operations also when what it has
-/// started in the turn completes at once, which the loop looks for twice before it waits.
+/// How often a connection may have its share in one turn: once; with operations for what has completed and
+/// for what comes of that, which the loop also looks for twice before it waits.
 pub fn shares_per_turn() -> u64 {
-    std::env::var_os(PATTERN).map_or(1, |_| 3)
+    std::env::var_os(PATTERN).map_or(1, |_| 6)
 }
 
 /// The server by the pattern that the environment asks for.
