@@ -11,6 +11,7 @@ use support::client::{Client, End, get};
 use support::{PATIENCE, Running, SHORT, eventually, site};
 use trine::concurrency::TeamOptions;
 use trine::proactor::{Pattern, ProactorOptions};
+use trine::time::Span;
 use trine::{CloseReason, EventLoop, Server, Sources};
 
 /// More than the sockets between two ends hold.
@@ -125,9 +126,10 @@ fn who_sends_ahead_waits_in_the_kernel() {
         eventually("it is asked", || server.counters().server.requests == 1);
         let mut ahead = client.second();
         let flood = thread::spawn(move || {
+            let requests = get("/").repeat(10_000);
             let mut sent = 0;
-            while sent < LARGE && ahead.try_send(get("/")) {
-                sent += get("/").len();
+            while sent < LARGE && ahead.try_send(&requests) {
+                sent += requests.len();
             }
         });
         thread::sleep(SHORT);
@@ -180,12 +182,17 @@ fn clients_that_reset_in_the_middle_of_anything_end_once_each() {
 #[test]
 fn the_end_is_said_behind_all_that_was_to_be_sent() {
     on_each(|options| {
-        let server = by(options, |server| server.requests_per_connection_max(2));
+        let server = by(options, |mut server| {
+            // The end is not to wait for the descriptor to be closed.
+            server.config_mut().deadlines.linger = Span::from(2 * PATIENCE);
+            server.requests_per_connection_max(2)
+        });
         let mut client = server.client();
         client.send([get(&format!("/bytes/{LARGE}")), get("/"), get("/")].concat());
         assert_eq!(client.answer().body.len(), LARGE);
         assert!(client.answer().says("Connection: close"));
         client.ends(End::Closed);
+        drop(client);
         server.awaits_closed(CloseReason::RequestCap, 1);
     });
 }
