@@ -265,7 +265,7 @@ impl<S, V> Host<S, V> {
     }
 
     /// Connections that are not there only to be refused.
-    fn served(&self) -> usize {
+    pub(super) fn served(&self) -> usize {
         self.gate.live() - self.refused
     }
 

@@ -1,11 +1,12 @@
 //! What the threads of a team share: the seats, and what a thread leaves for the leader.
 
+mod ending;
+
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::baton::Baton;
 use super::handles::{Handles, NANOS_PER_TICK};
@@ -14,23 +15,12 @@ use super::task::{Moment, Task, What};
 use super::{Handler, TeamContext, TeamMetrics};
 use crate::reactor::{Event, Next, Registrar, Remote, Removed, Waker, Watch, monotonic_nanos};
 use crate::slab::Token;
-use crate::time::{Span, Tick};
+use crate::time::Tick;
 use crate::unwind::discard;
+pub(super) use ending::Phase;
 
 /// Times in a row that a handler is called for what came while it ran, before others have their turn.
 const RUNS_MAX: usize = 16;
-
-/// Where the team is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Phase {
-    Running,
-    Draining {
-        until: Tick,
-    },
-    /// All handlers are removed, whatever they have under way.
-    Forced,
-    Over,
-}
 
 pub(super) struct Team<T> {
     pub(super) baton: Baton<Handles>,
@@ -42,6 +32,8 @@ pub(super) struct Team<T> {
     /// Whether `phase` is anything but running: asked for each event.
     is_draining: AtomicBool,
     live: AtomicUsize,
+    /// Handlers that were cut and had something under way.
+    cut: AtomicUsize,
     /// What the timerfd is set to: who parks with an earlier deadline rings.
     horizon: AtomicU64,
     arms: Mutex<Vec<(u32, Tick)>>,
@@ -75,6 +67,7 @@ impl<T: 'static> Team<T> {
             phase: Mutex::new(Phase::Running),
             is_draining: AtomicBool::new(false),
             live: AtomicUsize::new(0),
+            cut: AtomicUsize::new(0),
             horizon: AtomicU64::new(u64::MAX),
             arms: Mutex::default(),
             leftovers: Mutex::default(),
@@ -125,6 +118,9 @@ impl<T: 'static> Team<T> {
             seat.let_go();
             lock(&self.free).push(index);
             return Err((handler, error));
+        }
+        if self.is_draining.load(Ordering::SeqCst) {
+            seat.owes_drain(); // those who are told may have been told already
         }
         let is_to_queue = match seat.park(handler, None, true, first == First::Resumed) {
             Parked::In { is_to_queue, .. } => is_to_queue,
@@ -188,11 +184,6 @@ impl<T: 'static> Team<T> {
         look: impl FnOnce(&dyn Handler<T>) -> R,
     ) -> Option<(Token, R)> {
         self.seats.get(index as usize)?.look(index, look)
-    }
-
-    /// Whether nothing is lost when all are cut.
-    pub(super) fn is_settled(&self) -> bool {
-        self.seats.iter().all(Seat::is_settled)
     }
 
     /// Changes a parked handler, which has a turn then. False when it is gone, or in somebody's hands.
@@ -286,6 +277,12 @@ impl<T: 'static> Team<T> {
         cx: &TeamContext<'_>,
     ) {
         let token = cx.token();
+        if why == Removed::Forced {
+            let is_settled = catch_unwind(AssertUnwindSafe(|| handler.is_settled()));
+            let is_settled = is_settled.map_err(discard).unwrap_or(false);
+            self.cut
+                .fetch_add(usize::from(!is_settled), Ordering::SeqCst);
+        }
         // Before the descriptor is closed: a duplicate elsewhere would keep it registered. It may be
         // closed already, or given away, and then even asking for it may panic.
         let deregister = || self.registrar.deregister(handler.descriptor());
@@ -315,71 +312,6 @@ impl<T: 'static> Team<T> {
     fn resume(&self, token: Token) {
         lock(&self.leftovers).push(token);
         self.remote.ring();
-    }
-
-    pub(super) fn drain(&self, now: Tick, grace: Duration) {
-        let mut phase = lock(&self.phase);
-        if *phase == Phase::Running {
-            *phase = Phase::Draining {
-                until: now.after(Span::from(grace)),
-            };
-            self.is_draining.store(true, Ordering::SeqCst);
-        }
-        drop(phase);
-        self.remote.ring();
-    }
-
-    pub(super) fn force(&self) {
-        let mut phase = lock(&self.phase);
-        if *phase != Phase::Over {
-            *phase = Phase::Forced;
-            self.is_draining.store(true, Ordering::SeqCst);
-        }
-        drop(phase);
-        self.remote.ring();
-    }
-
-    /// Ends it, unless somebody has come since it was found empty.
-    fn end_if_empty(&self) {
-        let mut phase = lock(&self.phase);
-        if *phase == Phase::Over || self.live() == 0 {
-            *phase = Phase::Over;
-            drop(phase);
-            self.end();
-        }
-    }
-
-    fn end(&self) {
-        *lock(&self.phase) = Phase::Over;
-        self.baton.end();
-        if let Some(waker) = lock(&self.ended).take() {
-            waker.wake();
-        }
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        match self.is_draining.load(Ordering::SeqCst) {
-            false => Phase::Running,
-            true => *lock(&self.phase),
-        }
-    }
-
-    fn is_forced(&self) -> bool {
-        self.phase() == Phase::Forced
-    }
-
-    /// `waker` is called when the team has ended; at once if it has.
-    pub(super) fn tell_at_the_end(&self, waker: Waker) {
-        *lock(&self.ended) = Some(waker);
-        if self.is_over()
-            && let Some(waker) = lock(&self.ended).take()
-        {
-            waker.wake();
-        }
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        *lock(&self.phase) == Phase::Over
     }
 
     pub(super) fn live(&self) -> usize {

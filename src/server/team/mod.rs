@@ -201,8 +201,9 @@ impl<C: 'static, T: 'static> EventSource<C> for Quarters<C, T> {
     /// Whoever was still there is cut now, and written into the books.
     fn removed(self: Box<Self>, _: Removed, _: &mut C, cx: &mut Context<'_, C>) {
         let Quarters { members, books } = *self;
-        drop(members);
+        members.end(cx);
         books.settle(cx);
+        books.write_off(cx);
     }
 
     fn is_settled(&self) -> bool {
