@@ -245,11 +245,12 @@ impl<T: 'static> LeaderFollowers<T> {
         u32::try_from(self.team.seats()).unwrap_or(u32::MAX)
     }
 
-    /// Shows `look` whoever is in a seat, unless somebody has him in hand. Locks the seat.
+    /// Shows `look` whoever is in a seat, unless somebody has him in hand, and the present: not before any
+    /// that he was told. Locks the seat.
     pub(crate) fn look<R>(
         &self,
         seat: u32,
-        look: impl FnOnce(&dyn Handler<T>) -> R,
+        look: impl FnOnce(&dyn Handler<T>, Tick) -> R,
     ) -> Option<(Token, R)> {
         self.team.look(seat, look)
     }
@@ -319,6 +320,9 @@ impl<S: 'static, T: 'static> EventSource<S> for Members<T> {
             // The loop cuts the drain, and so the team, when the time is over. The team by itself only
             // if the loop does not come to it.
             self.team.drain(cx.now(), cx.grace_left() + PATIENCE);
+        }
+        if let Some(error) = self.team.take_failure() {
+            cx.fail(Error::io("wait for", "events of a team", error), PATIENCE);
         }
         match (self.team.is_over(), self.drain) {
             (true, _) => Next::Close,

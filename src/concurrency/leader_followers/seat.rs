@@ -119,6 +119,12 @@ impl<T: 'static> Seat<T> {
         Some(inside.generation)
     }
 
+    /// As after the last tenant that it can have.
+    #[cfg(all(test, not(trine_loom)))]
+    pub(super) fn wear_out(&self) {
+        self.lock().generation = u32::MAX;
+    }
+
     /// Takes the handler for `event`, if it is parked; if not, notes the event. `None` for a stale token
     /// as well, which is what the second value says.
     pub(super) fn seize(&self, token: Token, event: Event) -> (Option<Box<dyn Handler<T>>>, bool) {

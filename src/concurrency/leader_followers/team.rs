@@ -41,6 +41,8 @@ pub(super) struct Team<T> {
     counters: Counters,
     /// Told when the team has ended.
     ended: Mutex<Option<Waker>>,
+    /// Why it cannot wait any more.
+    failure: Mutex<Option<io::Error>>,
 }
 
 #[derive(Default)]
@@ -73,11 +75,22 @@ impl<T: 'static> Team<T> {
             leftovers: Mutex::default(),
             counters: Counters::default(),
             ended: Mutex::default(),
+            failure: Mutex::default(),
         }
     }
 
-    /// The life of a thread: leads, hands the lead on, serves.
+    /// The life of a thread. What panics beside the handlers (whoever listens to the log may) costs the
+    /// team no thread.
     pub(super) fn follow(&self, local: &mut T) {
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.take_turns(local))) {
+            self.counters.panics.fetch_add(1, Ordering::Relaxed);
+            discard(payload);
+        }
+        self.clear(local);
+    }
+
+    /// Leads, hands the lead on, serves; until it is over.
+    fn take_turns(&self, local: &mut T) {
         while let Some(mut lead) = self.baton.take() {
             let task = match lead.held() {
                 Some(handles) => handles.next(self),
@@ -87,10 +100,7 @@ impl<T: 'static> Team<T> {
             match task {
                 Ok(Some(task)) => self.run(task, local),
                 Ok(None) => self.end_if_empty(),
-                Err(error) => {
-                    tracing::error!(target: "trine::loop", %error, "a team of threads cannot wait for events");
-                    self.end();
-                }
+                Err(error) => self.fail(error),
             }
         }
     }
@@ -102,16 +112,10 @@ impl<T: 'static> Team<T> {
         first: First,
     ) -> Result<Token, (Box<dyn Handler<T>>, io::Error)> {
         let full = || io::Error::new(io::ErrorKind::QuotaExceeded, "every seat is taken");
-        let Some(index) = lock(&self.free).pop() else {
-            return Err((handler, full()));
-        };
-        let Some(seat) = self.seats.get(index as usize) else {
-            return Err((handler, full()));
-        };
         // It is in the hands of this thread until it is registered, so that no edge is lost: what epoll
         // says meanwhile is noted in the seat.
-        let Some(generation) = seat.occupy(first) else {
-            return Err((handler, full())); // the seat is retired
+        let Some((index, seat, generation)) = self.occupy(first) else {
+            return Err((handler, full()));
         };
         let token = Token::from_bits(u64::from(generation) << 32 | u64::from(index));
         if let Err(error) = self.enter(&*handler, token) {
@@ -130,6 +134,18 @@ impl<T: 'static> Team<T> {
             self.resume(token);
         }
         Ok(token)
+    }
+
+    /// A free seat, with its number and that of its new tenant. Those that have had as many as can be told
+    /// apart are free no more.
+    fn occupy(&self, first: First) -> Option<(u32, &Seat<T>, u32)> {
+        loop {
+            let index = lock(&self.free).pop()?;
+            let seat = self.seats.get(index as usize)?;
+            if let Some(generation) = seat.occupy(first) {
+                return Some((index, seat, generation));
+            }
+        }
     }
 
     /// Has the handler watched and counted.
@@ -181,8 +197,9 @@ impl<T: 'static> Team<T> {
     pub(super) fn look<R>(
         &self,
         index: u32,
-        look: impl FnOnce(&dyn Handler<T>) -> R,
+        look: impl FnOnce(&dyn Handler<T>, Tick) -> R,
     ) -> Option<(Token, R)> {
+        let look = |handler: &dyn Handler<T>| look(handler, present_tick(monotonic_nanos()));
         self.seats.get(index as usize)?.look(index, look)
     }
 
@@ -222,8 +239,8 @@ impl<T: 'static> Team<T> {
                 Ok(next) => next,
                 Err(payload) => {
                     self.counters.panics.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(target: "trine::loop", ?token, "a handler panicked");
                     discard(payload);
+                    say(|| tracing::error!(target: "trine::loop", ?token, "a handler panicked"));
                     return self.remove(seat, handler, Removed::Panicked, local, &cx);
                 }
             };
@@ -233,7 +250,7 @@ impl<T: 'static> Team<T> {
                 Next::Wait => Some(Tick::NEVER),
                 Next::Until(at) => Some(at),
             };
-            if self.is_forced() {
+            if self.is_ending() {
                 return self.remove(seat, handler, Removed::Forced, local, &cx);
             }
             let even_so = next == Next::Again || runs >= RUNS_MAX;
@@ -260,7 +277,7 @@ impl<T: 'static> Team<T> {
         let nanos = monotonic_nanos();
         TeamContext {
             token,
-            now: Tick(nanos.div_ceil(NANOS_PER_TICK)).max(at.now),
+            now: present_tick(nanos).max(at.now),
             nanos,
             unix_seconds: at.unix_seconds,
             is_draining: self.is_draining.load(Ordering::SeqCst),
@@ -291,8 +308,10 @@ impl<T: 'static> Team<T> {
         let removed = catch_unwind(AssertUnwindSafe(|| handler.removed(why, local, cx)));
         if let Err(payload) = removed {
             self.counters.panics.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(target: "trine::loop", ?token, "a handler panicked when it was removed");
             discard(payload);
+            say(
+                || tracing::error!(target: "trine::loop", ?token, "a handler panicked when it was removed"),
+            );
         }
         lock(&self.free).push(token.index());
         let live = self.live.fetch_sub(1, Ordering::SeqCst) - 1;
@@ -348,6 +367,16 @@ impl<T: 'static> Team<T> {
             panics: read(&self.counters.panics),
         }
     }
+}
+
+/// Rounded up, as deadlines are counted from it.
+fn present_tick(nanos: u64) -> Tick {
+    Tick(nanos.div_ceil(NANOS_PER_TICK))
+}
+
+/// Whoever listens to the log may panic: that is no reason to leave anything undone.
+fn say(log: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(log)).map_err(discard);
 }
 
 fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {

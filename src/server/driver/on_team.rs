@@ -36,6 +36,20 @@ struct Newcomer {
     nanos: u64,
 }
 
+/// Leaves its note when it is dropped.
+struct Leaving<'a> {
+    ledger: &'a Ledger,
+    note: Option<Note>,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some(note) = self.note.take() {
+            self.ledger.leave(note);
+        }
+    }
+}
+
 impl<S: 'static> OnTeam<S> {
     pub(in crate::server) fn seated(arrival: Arrival, ledger: &Arc<Ledger>) -> OnTeam<S> {
         let Arrival {
@@ -65,6 +79,11 @@ impl<S: 'static> OnTeam<S> {
     /// One that only lingers has said its last word.
     pub(in crate::server) fn is_settled(&self) -> bool {
         self.connection.is_settled()
+    }
+
+    /// Whether it was asked to go, and has had no turn since.
+    pub(in crate::server) fn is_asked_for_place(&self) -> bool {
+        self.connection.is_asked_for_place()
     }
 
     pub(in crate::server) fn descriptor(&self) -> BorrowedFd<'_> {
@@ -145,12 +164,16 @@ impl<S: 'static, T: Transport> Driver<S, Home, T> {
         let reason = self.ended();
         let counted = self.counted;
         drop(self.stream); // before the loop knows: it accepts the next one
+        // Written last, and also when a listener of the user's panics: the place is free.
+        let _leaving = Leaving {
+            ledger: &self.home.ledger,
+            note: Some(Note { reason, counted }),
+        };
         bench.host.report(Some(reason), cx);
         if let Some(recorder) = &mut bench.host.recorder {
-            recorder.add(|recorder| recorder.close(cx.token(), cx.nanos(), reason));
+            recorder.close(cx.token(), cx.nanos(), reason);
         }
         bench.publish();
-        self.home.ledger.leave(Note { reason, counted });
     }
 
     /// Since when it has been idle, if it is.
