@@ -192,6 +192,11 @@ impl<S: 'static> Context<'_, S> {
         matches!(self.core.base.phase, Phase::Draining { .. } | Phase::Forced)
     }
 
+    /// Whether the loop drains, and not every source has been told.
+    pub(crate) fn owes_drain(&self) -> bool {
+        self.core.owes_drain()
+    }
+
     /// What is left of the time that a drain may take; nothing when none is under way.
     pub(crate) fn grace_left(&self) -> Duration {
         match self.core.base.phase {

@@ -36,7 +36,8 @@ pub(super) trait Elsewhere: Send {
         deadlines: (&Deadlines, Option<&Deadlines>),
     ) -> Option<(Token, Tick)>;
 
-    /// Asks one of them to go if it is idle still. False when it is not, or is gone.
+    /// Asks one of them to go if it is idle still. False when it is not, or is gone; and when it was asked
+    /// before and no thread has come to it, so that nobody counts on its place.
     fn ask_for_place(&self, token: Token) -> bool;
 }
 

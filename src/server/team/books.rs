@@ -3,7 +3,9 @@
 use super::Books;
 use super::afar::Afar;
 use super::ledger::{Note, Tally};
+use crate::connection::CloseReason;
 use crate::reactor::Context;
+use crate::server::driver::Counted;
 use crate::server::host::{Host, ServerHandle};
 use crate::server::metrics::ServerMetrics;
 use crate::server::recording::Recording;
@@ -62,5 +64,16 @@ impl<S: 'static> ServerHandle<S, Books> {
         if let Some(listener) = listener.flatten() {
             cx.resume(listener);
         }
+    }
+    /// There is no team any more. Whoever is in a call of a service that has not come back is cut with it:
+    /// what that thread writes when it does is not read.
+    pub(super) fn write_off(self, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, _| {
+            while host.served() > 0 {
+                host.metrics.count_close(CloseReason::Forced);
+                // No more are let in.
+                let _ = host.leave(Counted::Served);
+            }
+        });
     }
 }
