@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   handler, any thread                                       ferry, the loop
-//!            ── wish ──>  Wished(memory) ── take_wishes ──> UnderWay ── starts the operation
+//!            ── wish ──>  Wished(memory) ── take_wishes ──> Begun ── starts the operation
 //!   Quiet <── hear ────── Came(result) <────── land ──────────┘         it completes
 //! ```
 //!
@@ -50,7 +50,7 @@ pub(super) enum Side {
 enum Way<W> {
     Quiet,
     Wished(W),
-    UnderWay,
+    Begun,
     Came(Came),
 }
 
@@ -230,7 +230,7 @@ impl Quay {
 
 impl<W> Way<W> {
     fn take_wish(&mut self) -> Option<W> {
-        match mem::replace(self, Way::UnderWay) {
+        match mem::replace(self, Way::Begun) {
             Way::Wished(memory) => Some(memory),
             other => {
                 *self = other;
@@ -256,7 +256,7 @@ impl<W> Way<W> {
                 *self = Way::Wished(memory);
                 None
             }
-            Way::Wished(_) | Way::UnderWay | Way::Came(_) => Some(memory),
+            Way::Wished(_) | Way::Begun | Way::Came(_) => Some(memory),
         }
     }
 
