@@ -134,22 +134,14 @@ impl Buffer {
         self.end = len;
     }
 
-    /// Has `fill` write into the first `most` bytes of [`space`](Buffer::space) and say how many.
-    ///
-    /// # Panics
-    ///
-    /// When `fill` says more than that.
+    /// The first `most` bytes of [`space`](Buffer::space).
     #[inline(always)]
-    pub(crate) fn append_with(&mut self, most: usize, fill: impl FnOnce(&mut [u8]) -> usize) {
+    pub(crate) fn space_of(&mut self, most: usize) -> &mut [u8] {
         if self.bytes.len() - self.end < most {
             self.make_room(most);
         }
         let behind = self.end + most;
-        let len = fill(&mut self.bytes[self.end..behind]);
-        if len > most {
-            filled_too_much(len);
-        }
-        self.end += len;
+        &mut self.bytes[self.end..behind]
     }
 
     /// Counts the first `len` bytes of [`space`](Buffer::space) as data.
@@ -157,7 +149,7 @@ impl Buffer {
     /// # Panics
     ///
     /// When there is less space than that: the caller wrote where it was not allowed to.
-    #[inline]
+    #[inline(always)]
     pub fn filled(&mut self, len: usize) {
         if len > self.bytes.len() - self.end {
             filled_too_much(len);
