@@ -144,12 +144,26 @@ impl Buffer {
         &mut self.bytes[self.end..behind]
     }
 
+    /// Counts all but the last `left` bytes of [`space_of`](Buffer::space_of) `most` as data.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer.
+    #[inline(always)]
+    pub(crate) fn filled_but(&mut self, left: usize, most: usize) {
+        debug_assert!(most <= self.bytes.len() - self.end);
+        if left > most {
+            filled_too_much(left);
+        }
+        self.end += most - left;
+    }
+
     /// Counts the first `len` bytes of [`space`](Buffer::space) as data.
     ///
     /// # Panics
     ///
     /// When there is less space than that: the caller wrote where it was not allowed to.
-    #[inline(always)]
+    #[inline]
     pub fn filled(&mut self, len: usize) {
         if len > self.bytes.len() - self.end {
             filled_too_much(len);

@@ -69,8 +69,8 @@ pub(crate) fn encode_plain(content: &[u8], date: &HttpDate, output: &mut Buffer)
     pieces.put(date.plain_head());
     pieces.put_number_and_end(content.len() as u64);
     pieces.put_slice(content);
-    let len = pieces.written();
-    output.filled(len);
+    let left = pieces.space.len();
+    output.filled_but(left, most);
 }
 
 #[inline(never)]
