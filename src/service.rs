@@ -152,7 +152,8 @@ impl<S, F> Service<S> for Respond<F>
 where
     F: FnMut(&Request<'_>) -> Response + 'static,
 {
+    #[inline(always)]
     fn call(&mut self, request: &Request<'_>, reply: Reply<'_>, _: &mut S) -> Answered {
-        reply.send((self.function)(request))
+        reply.send_inline((self.function)(request))
     }
 }
