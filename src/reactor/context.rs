@@ -226,7 +226,8 @@ impl<S: 'static> Context<'_, S> {
     }
 
     /// Takes a shared value out of the loop for good; its key finds nothing from then on. `None`
-    /// when a caller further out is using it, it is of another loop, or it was taken out before.
+    /// when a caller further out is using it, a source holds it, it is of another loop, or it was taken out
+    /// before. It stays whole then.
     pub fn unshare<T: 'static>(&mut self, local: Local<T>) -> Option<T> {
         self.core.locals.remove(local)
     }
