@@ -118,21 +118,28 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         admission.unwrap_or(Admission::Wait)
     }
 
+    /// What a connection moves its bytes by. `None` when that cannot be: it is counted as dropped then.
+    fn transport(&self, stream: Stream, peer: &Peer, cx: &mut Context<'_, S>) -> Option<By> {
+        let Some(proactor) = self.proactor else {
+            return Some(By::Readiness(stream));
+        };
+        match Completions::new(proactor, stream, peer.short_read(), cx) {
+            Ok(completions) => Some(By::Completions(completions)),
+            Err(error) => {
+                drop_connection(&error);
+                cx.with(self.host, |host, _| {
+                    host.metrics.count_close(CloseReason::Overloaded);
+                });
+                None
+            }
+        }
+    }
+
     /// Makes a source of `stream`, which is served or refused.
     fn seat(&mut self, stream: Stream, peer: Peer, counted: Counted, cx: &mut Context<'_, S>) {
         let local = self.host;
-        let transport = match self.proactor {
-            None => By::Readiness(stream),
-            Some(proactor) => match Completions::new(proactor, stream, peer.short_read(), cx) {
-                Ok(completions) => By::Completions(completions),
-                Err(error) => {
-                    drop_connection(&error);
-                    cx.with(local, |host, _| {
-                        host.metrics.count_close(CloseReason::Overloaded);
-                    });
-                    return;
-                }
-            },
+        let Some(transport) = self.transport(stream, &peer, cx) else {
+            return;
         };
         let (mut noted, mut is_afar) = (None, false);
         let connection = cx.with(local, |host, cx| {
