@@ -250,8 +250,45 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         let Some((stream, peer)) = self.waiting.take() else {
             return true;
         };
-        self.admit(stream, peer, cx);
+        match self.share(stream, peer, false, cx) {
+            Some((stream, peer)) => self.admit(stream, peer, cx),
+            None => {
+                cx.with(self.host, |host, _| {
+                    host.waiting = 0;
+                    host.metrics.accepted -= 1; // it counts where it went
+                });
+            }
+        }
         self.waiting.is_none()
+    }
+
+    /// Gives a client to another loop, if that has more room; back, if not. It `may_stay`, unless only another
+    /// loop is in question.
+    fn share(
+        &mut self,
+        stream: Stream,
+        peer: Peer,
+        may_stay: bool,
+        cx: &mut Context<'_, S>,
+    ) -> Option<(Stream, Peer)> {
+        let Some(desk) = &mut self.desk else {
+            return Some((stream, peer));
+        };
+        let is_paused = |host: &mut Host<S, V>, _: &mut Context<'_, S>| {
+            host.overload.rung() == Rung::PauseAccepting
+        };
+        let is_paused = cx.with(self.host, is_paused).unwrap_or(true);
+        desk.give(stream, peer, may_stay && !is_paused)
+    }
+
+    /// Lets in a client that is for this loop.
+    pub(super) fn arrived(&mut self, stream: Stream, peer: Peer, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, _| host.metrics.accepted += 1);
+        match self.waiting {
+            None => self.admit(stream, peer, cx),
+            // Another loop had room, and has it no more: one waits at most.
+            Some(_) => self.seat(stream, peer, Counted::Refused, cx),
+        }
     }
 
     fn admit(&mut self, stream: Stream, peer: Peer, cx: &mut Context<'_, S>) {
@@ -318,21 +355,9 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
     }
 
     fn accept(&mut self, stream: Stream, peer: Peer, _state: &mut S, cx: &mut Context<'_, S>) {
-        let kept = match &mut self.desk {
-            Some(desk) => {
-                let is_paused = |host: &mut Host<S, V>, _: &mut Context<'_, S>| {
-                    host.overload.rung() == Rung::PauseAccepting
-                };
-                let is_paused = cx.with(self.host, is_paused).unwrap_or(true);
-                desk.give(stream, peer, !is_paused)
-            }
-            None => Some((stream, peer)),
-        };
-        let Some((stream, peer)) = kept else {
-            return; // another loop has it
-        };
-        cx.with(self.host, |host, _| host.metrics.accepted += 1);
-        self.admit(stream, peer, cx);
+        if let Some((stream, peer)) = self.share(stream, peer, true, cx) {
+            self.arrived(stream, peer, cx);
+        }
     }
 
     fn closed(&mut self, cx: &mut Context<'_, S>) {

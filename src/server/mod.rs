@@ -131,7 +131,7 @@ pub use exposition::{Exposition, Family};
 pub use host::ServerHandle;
 pub use ladder::{Ladder, Rung};
 pub use metrics::{DrainCount, ServerMetrics};
-pub use models::{Accepting, CoreOptions, LoopMetrics, Model, ServerMeter, Serving};
+pub use models::{Accepting, CoreOptions, LoopMetrics, Model, Question, ServerMeter, Serving};
 pub use moving::MovingConnection;
 pub use reload::{Live, NoReload, OnReload, Reload};
 pub use served::{Ended, Served};

@@ -67,7 +67,7 @@ impl<S> Reload<S> for OnReload<S> {
 
 impl Server {
     /// On SIGHUP, calls `change` with a copy of the settings, and with the state that the service is
-    /// lent. When it succeeds, and the settings make sense, they hold from then on, for each
+    /// lent (of [several loops](super::Model::LoopPerCore), on loop 0). When it succeeds, and the settings make sense, they hold from then on, for each
     /// connection from its next state on. When it fails, or panics, the old ones stay, which is
     /// logged and [counted](super::ServerMetrics::reloads_failed); the next SIGHUP asks again. Change
     /// the state last: it is not put back.
