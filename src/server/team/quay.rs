@@ -17,13 +17,14 @@
 
 use std::io;
 use std::mem;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError};
 
 use bytes::BytesMut;
 
 use super::ledger::Note;
 use crate::proactor::{Came, Payload};
 use crate::reactor::Waker;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Shared by one connection and its ferry.
 pub(super) struct Quay {
