@@ -118,7 +118,7 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         admission.unwrap_or(Admission::Wait)
     }
 
-    /// What the bytes of a client move by. `None`, and the client is counted, if nothing could.
+    /// What a connection moves its bytes by. `None` when that cannot be: it is counted as dropped then.
     fn transport(&self, stream: Stream, peer: &Peer, cx: &mut Context<'_, S>) -> Option<By> {
         let Some(proactor) = self.proactor else {
             return Some(By::Readiness(stream));

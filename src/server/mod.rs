@@ -43,8 +43,10 @@
 //! descriptors and the pause when there are none decide before a client leaves the kernel's queue, and an
 //! operation would take it first. A connection by operations stays on its loop: [rebalancing](CoreOptions::rebalancing)
 //! refuses it. Under [leader/followers](Model::LeaderFollowers) its operations stay there, and the loop starts
-//! them for whichever thread has the connection: each crosses threads, so a request costs MEASURED
-//! the processor time that it costs by readiness.
+//! them for whichever thread has the connection. Each crosses threads: a request on one of 64 connections
+//! took 7.5 us of processor time by readiness, 9.6 by emulated operations and 10.1 by io_uring; on a single
+//! one, for which every thread wakes each time, 12, 39 and 33 (`httpbin`, two threads, on two processors
+//! beside other work). Take the reactor for a team, unless you measure otherwise.
 //!
 //! # Overload
 //!

@@ -7,23 +7,24 @@
 //!   Quiet <── hear ────── Came(result) <────── land ──────────┘         it completes
 //! ```
 //!
-//! One such way for what comes, and one for what goes. Whoever changes something wakes the other
+//! One such lane for what comes, and one for what goes. Whoever changes something wakes the other
 //! afterwards, and looks here first when it is woken, so no wake-up can be lost: it comes after what it
 //! announces.
 //!
 //! Invariant: no lock is held while an operation starts, nor while a service is called.
-//! Invariant: the ferry is the last to leave, or says so here: then both ways have failed, and wishes are
+//! Invariant: the ferry is the last to leave, or says so here: then both lanes have failed, and wishes are
 //! answered by that.
 
 use std::io;
 use std::mem;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError};
 
 use bytes::BytesMut;
 
 use super::ledger::Note;
 use crate::proactor::{Came, Payload};
 use crate::reactor::Waker;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Shared by one connection and its ferry.
 pub(super) struct Quay {
@@ -33,8 +34,8 @@ pub(super) struct Quay {
 }
 
 struct Inside {
-    incoming: Way<Option<BytesMut>>,
-    outgoing: Way<Payload>,
+    incoming: Lane<Option<BytesMut>>,
+    outgoing: Lane<Payload>,
     look: Look,
     stay: Stay,
 }
@@ -46,8 +47,8 @@ pub(super) enum Side {
     Outgoing,
 }
 
-/// One way, and the memory `W` that goes with a wish.
-enum Way<W> {
+/// What one way is at, and the memory `W` that goes with a wish.
+enum Lane<W> {
     Quiet,
     Wished(W),
     Begun,
@@ -102,8 +103,8 @@ impl Quay {
     pub(super) fn new() -> Quay {
         Quay {
             inside: Mutex::new(Inside {
-                incoming: Way::Wished(None),
-                outgoing: Way::Quiet,
+                incoming: Lane::Wished(None),
+                outgoing: Lane::Quiet,
                 look: Look::Told,
                 stay: Stay::Open,
             }),
@@ -136,8 +137,8 @@ impl Quay {
     pub(super) fn land(&self, side: Side, came: Came) {
         let mut inside = self.lock();
         match side {
-            Side::Incoming => inside.incoming = Way::Came(came),
-            Side::Outgoing => inside.outgoing = Way::Came(came),
+            Side::Incoming => inside.incoming = Lane::Came(came),
+            Side::Outgoing => inside.outgoing = Lane::Came(came),
         }
     }
 
@@ -228,10 +229,10 @@ impl Quay {
     }
 }
 
-impl<W> Way<W> {
+impl<W> Lane<W> {
     fn take_wish(&mut self) -> Option<W> {
-        match mem::replace(self, Way::Begun) {
-            Way::Wished(memory) => Some(memory),
+        match mem::replace(self, Lane::Begun) {
+            Lane::Wished(memory) => Some(memory),
             other => {
                 *self = other;
                 None
@@ -240,8 +241,8 @@ impl<W> Way<W> {
     }
 
     fn take_came(&mut self) -> Option<Came> {
-        match mem::replace(self, Way::Quiet) {
-            Way::Came(came) => Some(came),
+        match mem::replace(self, Lane::Quiet) {
+            Lane::Came(came) => Some(came),
             other => {
                 *self = other;
                 None
@@ -252,17 +253,17 @@ impl<W> Way<W> {
     /// Gives the memory back when something else has come.
     fn wish(&mut self, memory: W) -> Option<W> {
         match self {
-            Way::Quiet => {
-                *self = Way::Wished(memory);
+            Lane::Quiet => {
+                *self = Lane::Wished(memory);
                 None
             }
-            Way::Wished(_) | Way::Begun | Way::Came(_) => Some(memory),
+            Lane::Wished(_) | Lane::Begun | Lane::Came(_) => Some(memory),
         }
     }
 
-    /// Nothing comes this way any more. What the way was.
-    fn fail(&mut self) -> Way<W> {
+    /// Nothing comes this way any more. What it was before.
+    fn fail(&mut self) -> Lane<W> {
         let broken = Came::Failed(io::ErrorKind::ConnectionAborted.into());
-        mem::replace(self, Way::Came(broken))
+        mem::replace(self, Lane::Came(broken))
     }
 }

@@ -1,0 +1,118 @@
+//! Where a connection and its ferry meet, in every order of events: run by `.ci/loom`.
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread;
+
+use super::ledger::Note;
+use super::quay::{Farewell, Heard, Quay, Side};
+use crate::connection::CloseReason;
+use crate::proactor::Came;
+use crate::reactor::{Remote, Waker};
+use crate::server::driver::Counted;
+use crate::slab::Token;
+
+/// One of the two, as the other wakes it.
+#[derive(Clone)]
+struct Sleeper(Arc<AtomicBool>);
+
+impl Sleeper {
+    fn new(is_woken: bool) -> Sleeper {
+        Sleeper(Arc::new(AtomicBool::new(is_woken)))
+    }
+
+    fn wake(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn sleep(&self) {
+        while !self.0.swap(false, Ordering::SeqCst) {
+            thread::yield_now();
+        }
+    }
+}
+
+fn hear(quay: &Quay) -> Heard {
+    quay.hear(|| Waker::new(Remote::new(None), Token::from_bits(1 << 32)))
+}
+
+fn farewell() -> Farewell {
+    Farewell {
+        resets: false,
+        note: Note {
+            reason: CloseReason::PeerClosed,
+            counted: Counted::Served,
+        },
+    }
+}
+
+#[test]
+fn loom_each_wish_is_done_and_heard_of_and_the_ferry_leaves_last() {
+    loom::model(|| {
+        let quay = Arc::new(Quay::new());
+        let (ferry, handler) = (Sleeper::new(true), Sleeper::new(false));
+        let other = {
+            let (quay, ferry, handler) = (Arc::clone(&quay), ferry.clone(), handler.clone());
+            thread::spawn(move || {
+                loop {
+                    ferry.sleep();
+                    let wishes = quay.take_wishes();
+                    if wishes.leave {
+                        return quay.close().is_some();
+                    }
+                    if wishes.receive.is_some() {
+                        quay.land(Side::Incoming, Came::End);
+                        handler.wake();
+                    }
+                }
+            })
+        };
+        for _ in 0..2 {
+            handler.sleep();
+            assert!(matches!(hear(&quay).incoming, Some(Came::End)));
+            quay.wish(Some(None), None);
+            ferry.wake();
+        }
+        assert!(quay.leave(farewell()).is_ok());
+        ferry.wake();
+        assert!(other.join().unwrap(), "it has the last word");
+    });
+}
+
+#[test]
+fn loom_what_is_wished_of_a_ferry_that_goes_is_answered() {
+    loom::model(|| {
+        let quay = Arc::new(Quay::new());
+        assert!(quay.take_wishes().receive.is_some());
+        quay.land(Side::Incoming, Came::End);
+        assert!(hear(&quay).incoming.is_some());
+        let handler = Sleeper::new(false);
+        let other = {
+            let (quay, handler) = (Arc::clone(&quay), handler.clone());
+            thread::spawn(move || {
+                assert!(quay.close().is_none());
+                handler.wake();
+            })
+        };
+        quay.wish(Some(None), None);
+        handler.sleep();
+        let heard = hear(&quay);
+        assert!(matches!(heard.incoming, Some(Came::Failed(_))));
+        assert!(matches!(heard.outgoing, Some(Came::Failed(_))));
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_an_end_is_written_into_the_books_by_exactly_one_of_the_two() {
+    loom::model(|| {
+        let quay = Arc::new(Quay::new());
+        let other = {
+            let quay = Arc::clone(&quay);
+            thread::spawn(move || quay.close().is_some())
+        };
+        let is_given_back = quay.leave(farewell()).is_err();
+        let is_taken = other.join().unwrap();
+        assert!(is_given_back != is_taken);
+    });
+}
