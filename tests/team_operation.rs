@@ -266,7 +266,8 @@ fn a_server_by_operations_has_no_team_and_says_what_to_do() {
 
 #[test]
 fn factories_that_panic_are_an_error_and_nobody_is_served() {
-    let server = Server::bind("127.0.0.1:0").unwrap();
+    // Where no other test listens.
+    let server = Server::bind("127.0.0.77:0").unwrap();
     let address = server.local_address().unwrap();
     let mut event_loop = EventLoop::<()>::new().unwrap();
     let options = TeamOptions::default();

@@ -238,7 +238,7 @@ mod tests {
         let of_threads = Arc::clone(&alive);
         let state = move || Arc::clone(&of_threads);
         let service = || |_: &Request<'_>, reply: Reply<'_>, _: &mut Alive| reply.text("ok");
-        let server = Server::bind("127.0.0.1:0").unwrap();
+        let server = Server::bind("127.0.0.77:0").unwrap(); // where no other test listens
         let address = server.local_address().unwrap();
         let mut events = EventLoop::<()>::new().unwrap();
         let mut cx = events.context();
