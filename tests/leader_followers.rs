@@ -88,8 +88,8 @@ impl<D> Echo<D> {
 }
 
 impl<D: Read + Write + AsFd + Send + 'static> Handler<Local> for Echo<D> {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.stream.as_fd())
     }
 
     fn handle(&mut self, event: Event, local: &mut Local, _: &TeamContext<'_>) -> Next {
@@ -202,8 +202,8 @@ struct Slow {
 }
 
 impl Handler<Local> for Slow {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.stream.as_fd())
     }
 
     fn handle(&mut self, _: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
@@ -252,8 +252,8 @@ struct Clockwork {
 }
 
 impl Handler<Local> for Clockwork {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.stream.as_fd())
     }
 
     fn handle(&mut self, event: Event, _: &mut Local, cx: &TeamContext<'_>) -> Next {
@@ -304,8 +304,8 @@ fn deadlines_come_not_early_and_each_on_its_own_while_all_threads_wait() {
 struct Frail(UnixStream);
 
 impl Handler<Local> for Frail {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
     }
 
     fn handle(&mut self, event: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
@@ -373,16 +373,15 @@ fn a_drain_that_takes_too_long_removes_all_and_says_so() {
     assert_eq!((&client).read(&mut [0]).unwrap(), 0, "it is closed");
 }
 
-/// Is woken from elsewhere.
+/// Is woken from elsewhere, and has nothing that could be watched.
 struct Sleeper {
-    stream: UnixStream,
     woken: Arc<AtomicUsize>,
     wakers: mpsc::Sender<trine::reactor::Waker>,
 }
 
 impl Handler<Local> for Sleeper {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
     }
 
     fn handle(&mut self, event: Event, _: &mut Local, cx: &TeamContext<'_>) -> Next {
@@ -401,11 +400,9 @@ impl Handler<Local> for Sleeper {
 #[test]
 fn a_handler_is_woken_from_any_thread_and_no_wake_up_is_lost() {
     let team = team(2);
-    let (_client, stream) = pair();
     let (wakers, receiver) = mpsc::channel();
     let woken = Arc::new(AtomicUsize::new(0));
     let sleeper = Sleeper {
-        stream,
         woken: Arc::clone(&woken),
         wakers,
     };
@@ -420,6 +417,39 @@ fn a_handler_is_woken_from_any_thread_and_no_wake_up_is_lost() {
         }
     }
     team.drain(Duration::from_secs(5)).unwrap();
+}
+
+/// Has nothing that could be watched: notes when it has slept.
+struct Dreamer(mpsc::Sender<Event>);
+
+impl Handler<Local> for Dreamer {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn handle(&mut self, event: Event, _: &mut Local, cx: &TeamContext<'_>) -> Next {
+        self.0.send(event).unwrap();
+        match event {
+            Event::Resumed => Next::Until(cx.now().after(Span::from_millis(20))),
+            Event::Drain => Next::Close,
+            _ => Next::Wait,
+        }
+    }
+}
+
+#[test]
+fn a_handler_without_a_descriptor_has_its_deadline_and_hears_of_the_drain() {
+    let team = team(2);
+    let (sender, told) = mpsc::channel();
+    assert!(team.team.insert(Dreamer(sender)).is_ok());
+    let next = || told.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(matches!(next(), Event::Resumed));
+    assert!(matches!(next(), Event::Deadline));
+    let metrics = team.team.clone();
+    team.drain(Duration::from_secs(5)).unwrap();
+    assert!(matches!(next(), Event::Drain));
+    assert!(told.recv().is_err(), "it is gone");
+    assert_eq!(metrics.metrics().live, 0);
 }
 
 #[test]
@@ -449,8 +479,8 @@ struct Noter {
 }
 
 impl Handler<Local> for Noter {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.stream.as_fd())
     }
 
     fn handle(&mut self, event: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
@@ -505,8 +535,8 @@ struct Dawdler {
 }
 
 impl Handler<Local> for Dawdler {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.stream.as_fd())
     }
 
     fn handle(&mut self, event: Event, _: &mut Local, cx: &TeamContext<'_>) -> Next {
@@ -574,8 +604,8 @@ fn a_thread_that_cannot_make_what_is_its_own_is_an_error() {
 struct GivesAway(Option<UnixStream>);
 
 impl Handler<Local> for GivesAway {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.as_ref().unwrap().as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_ref().unwrap().as_fd())
     }
 
     fn handle(&mut self, _: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
@@ -605,8 +635,8 @@ fn a_handler_that_has_given_its_descriptor_away_leaves_like_any_other() {
 struct Busy(UnixStream);
 
 impl Handler<Local> for Busy {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
     }
 
     fn handle(&mut self, event: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {
@@ -642,8 +672,8 @@ fn handlers_that_always_have_work_left_keep_no_other_from_its_turn() {
 struct Stuck(UnixStream);
 
 impl Handler<Local> for Stuck {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
     }
 
     fn handle(&mut self, _: Event, _: &mut Local, _: &TeamContext<'_>) -> Next {

@@ -17,7 +17,6 @@ use support::{PATIENCE, Running, SHORT, eventually, site};
 use trine::concurrency::TeamOptions;
 use trine::connection::StateKind;
 use trine::http::Request;
-use trine::proactor::ProactorOptions;
 use trine::reactor::ErrorKind;
 use trine::server::{Ladder, Live};
 use trine::service::{Answered, Reply};
@@ -132,7 +131,7 @@ fn new_settings_reach_the_acceptor_and_every_thread() {
 
 #[test]
 fn the_life_of_a_connection_is_recorded_whichever_threads_serve_it() {
-    let recorded = |server: Server| server.flight_recorder(16);
+    let recorded = |server: Server| server.flight_recorder(32);
     let server = start(THREADS, recorded, || site);
     let mut client = server.client();
     for _ in 0..10 {
@@ -246,21 +245,6 @@ fn a_drain_is_not_forced_for_connections_that_only_linger() {
     assert_eq!(
         (last.closed(CloseReason::TooLarge), last.drain().cut),
         (1, 0)
-    );
-}
-
-#[test]
-fn a_server_by_operations_has_no_team_and_says_what_to_do() {
-    let server = Server::bind("127.0.0.1:0").unwrap();
-    let server = server.proactor(ProactorOptions::default());
-    let mut event_loop = EventLoop::<()>::new().unwrap();
-    let options = TeamOptions::default();
-    let refused = server.attach_team(&mut event_loop, options, || site, || ());
-    let refused = refused.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Invalid);
-    assert!(
-        refused.to_string().contains("Take the reactor"),
-        "{refused}"
     );
 }
 

@@ -95,6 +95,18 @@ impl Filled {
         Filled { buffer, len }
     }
 
+    /// The same buffer with `bytes` in it. Given back when there is no room for them.
+    pub(crate) fn refilled(mut self, bytes: &[u8]) -> Result<Payload, Filled> {
+        match self.buffer.get_mut(..bytes.len()) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.len = bytes.len();
+                Ok(Payload::from(self))
+            }
+            None => Err(self),
+        }
+    }
+
     /// The whole buffer, as long as it was when the operation began.
     #[must_use]
     pub fn into_buffer(self) -> BytesMut {

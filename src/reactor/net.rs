@@ -166,6 +166,16 @@ pub struct StreamListener {
     end: End,
     /// The file of a Unix socket; removed when the listener is dropped.
     file: Option<SocketFile>,
+    origin: Origin,
+}
+
+/// Where a listening socket comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Origin {
+    /// This process bound it.
+    Own,
+    /// Another process has it, or had: a service manager, a predecessor.
+    TakenOver,
 }
 
 /// Bytes the kernel keeps unsent for a slow peer. Little enough that each part it takes makes room
@@ -222,9 +232,13 @@ impl StreamListener {
             return Err(Error::new(ErrorKind::Invalid, "divide", what));
         };
         let listen = || {
-            SockRef::from(&self.end).set_reuse_port(true)?;
+            let own = SockRef::from(&self.end);
+            own.set_reuse_port(true)?;
             let another = |_| {
                 let socket = tcp_socket(address)?;
+                if address.is_ipv6() {
+                    socket.set_only_v6(own.only_v6()?)?;
+                }
                 socket.set_reuse_port(true)?;
                 StreamListener::listening(socket, &SockAddr::from(address))
             };
@@ -243,7 +257,14 @@ impl StreamListener {
         Ok(StreamListener {
             end: End::Kernel(socket.into()),
             file: None,
+            origin: Origin::Own,
         })
+    }
+
+    /// Whether it came [as a descriptor](StreamListener::from_descriptor), so that another process may
+    /// have it as well.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        self.origin == Origin::TakenOver
     }
 
     /// Listens on a Unix socket at `path`. A socket file that a dead program left there is
@@ -273,6 +294,7 @@ impl StreamListener {
         Ok(StreamListener {
             end: End::Kernel(socket.into()),
             file,
+            origin: Origin::Own,
         })
     }
 
@@ -312,6 +334,7 @@ impl StreamListener {
         Ok(StreamListener {
             end: End::Kernel(fd),
             file: None,
+            origin: Origin::TakenOver,
         })
     }
 
@@ -386,6 +409,7 @@ impl StreamListener {
         StreamListener {
             end: End::Simulated(socket),
             file: None,
+            origin: Origin::Own,
         }
     }
 

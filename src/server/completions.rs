@@ -62,7 +62,7 @@ enum Outgoing {
 }
 
 /// Bytes that are copied to be sent at a time.
-const COPY_MAX: usize = 64 * 1024;
+pub(super) const COPY_MAX: usize = 64 * 1024;
 /// With less than that, the copy is not counted: it is in a buffer of the proactor's own, mostly.
 pub(super) const COUNTED_FROM: usize = 4096;
 
@@ -83,6 +83,11 @@ impl Completions {
             outgoing: Outgoing::Quiet,
             charge: Charge::default(),
         })
+    }
+
+    /// For somebody else who starts the operations. Nothing is under way.
+    pub(super) fn into_parts(self) -> (Proactor, Rc<Stream>, Socket) {
+        (self.proactor, self.stream, self.socket)
     }
 
     /// What has completed, as the readiness that it is for the driver. `None` when it is known already.

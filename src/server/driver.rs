@@ -3,6 +3,7 @@
 
 mod facts;
 mod moving;
+mod on_ferry;
 mod on_loop;
 mod on_proactor;
 mod on_team;
@@ -322,7 +323,8 @@ impl<S: 'static, H, T: Transport> Driver<S, H, T> {
         cx: &impl Present,
     ) -> Result<Answers, Detour> {
         let (waker, in_hand) = (|| promise(cx), &mut self.exchange);
-        let mut call = |request: &Request<'_>, reply: Reply<'_>| unit.call(request, reply, in_hand);
+        let mut call =
+            |request: &Request<'_>, reply: Reply<'_>| unit.call::<Self>(request, reply, in_hand);
         self.connection.answer_row(row, turn, &waker, &mut call)
     }
 

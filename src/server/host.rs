@@ -345,6 +345,9 @@ impl<S: 'static, V: Service<S>> Host<S, V> {
             return;
         };
         self.publish_rung();
+        if let Some(part) = &self.part {
+            part.set_able(to < Rung::Refuse);
+        }
         let bytes = self.pools.memory();
         let connections = self.served();
         match to > from {

@@ -6,11 +6,11 @@ use super::host::Host;
 use super::ladder::Rung;
 use super::models::Desk;
 use super::observer::Noted;
-use super::team::Arrival;
+use super::team::{Arrival, Carrier, Ferry};
 use crate::connection::{CloseReason, Connection, Turn};
 use crate::proactor::Proactor;
 use crate::reactor::{
-    Acceptor, Context, Error, EventSource, Listener, Local, Peer, Stream, StreamListener,
+    Acceptor, Context, EventSource, Listener, Local, Peer, Result, Stream, StreamListener,
     Succession,
 };
 use crate::service::Service;
@@ -93,8 +93,17 @@ fn insert<S: 'static, D: EventSource<S>>(
     }
 }
 
-fn drop_connection(error: &Error) {
+fn drop_connection(error: &impl std::fmt::Display) {
     tracing::warn!(target: "trine::http", %error, "connection dropped");
+}
+
+impl<S, V> Host<S, V> {
+    /// One that was counted in is not served, while the listener runs: it does not wait to be resumed.
+    fn drop_connection(&mut self, error: &impl std::fmt::Display) {
+        drop_connection(error);
+        self.metrics.count_close(CloseReason::Overloaded);
+        let _ = self.leave(Counted::Served);
+    }
 }
 
 impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
@@ -109,21 +118,28 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         admission.unwrap_or(Admission::Wait)
     }
 
+    /// What the bytes of a client move by. `None`, and the client is counted, if nothing could.
+    fn transport(&self, stream: Stream, peer: &Peer, cx: &mut Context<'_, S>) -> Option<By> {
+        let Some(proactor) = self.proactor else {
+            return Some(By::Readiness(stream));
+        };
+        match Completions::new(proactor, stream, peer.short_read(), cx) {
+            Ok(completions) => Some(By::Completions(completions)),
+            Err(error) => {
+                drop_connection(&error);
+                cx.with(self.host, |host, _| {
+                    host.metrics.count_close(CloseReason::Overloaded);
+                });
+                None
+            }
+        }
+    }
+
     /// Makes a source of `stream`, which is served or refused.
     fn seat(&mut self, stream: Stream, peer: Peer, counted: Counted, cx: &mut Context<'_, S>) {
         let local = self.host;
-        let transport = match self.proactor {
-            None => By::Readiness(stream),
-            Some(proactor) => match Completions::new(proactor, stream, peer.short_read(), cx) {
-                Ok(completions) => By::Completions(completions),
-                Err(error) => {
-                    drop_connection(&error);
-                    cx.with(local, |host, _| {
-                        host.metrics.count_close(CloseReason::Overloaded);
-                    });
-                    return;
-                }
-            },
+        let Some(transport) = self.transport(stream, &peer, cx) else {
+            return;
         };
         let (mut noted, mut is_afar) = (None, false);
         let connection = cx.with(local, |host, cx| {
@@ -148,7 +164,13 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         };
         let seated = match transport {
             By::Readiness(stream) if is_afar => {
-                return self.seat_afar((stream, peer), connection, noted, cx);
+                let carrier = Carrier::Stream(stream);
+                self.seat_afar((carrier, peer), connection, noted, cx);
+                return;
+            }
+            By::Completions(stream) if is_afar => {
+                let launched = Ferry::launch(stream, home, cx);
+                return self.seat_by_ferry((launched, peer), connection, noted, cx);
             }
             By::Readiness(stream) => {
                 let driver = Driver::new((stream, &peer), home, connection, counted);
@@ -176,17 +198,37 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         });
     }
 
-    /// Gives a connection that is counted in to those who run it.
-    fn seat_afar(
+    /// The same by a ferry, if there is one.
+    fn seat_by_ferry(
         &mut self,
-        (stream, peer): (Stream, Peer),
+        (launched, peer): (Result<(Carrier, Token)>, Peer),
         connection: Connection,
         noted: Option<Noted>,
         cx: &mut Context<'_, S>,
     ) {
-        cx.with(self.host, |host, cx| {
+        match launched {
+            Ok((carrier, ferry)) => {
+                if !self.seat_afar((carrier, peer), connection, noted, cx) {
+                    cx.remove(ferry);
+                }
+            }
+            Err(error) => {
+                cx.with(self.host, |host, _| host.drop_connection(&error));
+            }
+        }
+    }
+
+    /// Gives a connection that is counted in to those who run it. Whether they took it.
+    fn seat_afar(
+        &mut self,
+        (carrier, peer): (Carrier, Peer),
+        connection: Connection,
+        noted: Option<Noted>,
+        cx: &mut Context<'_, S>,
+    ) -> bool {
+        let seated = cx.with(self.host, |host, cx| {
             let arrival = Arrival {
-                stream,
+                carrier,
                 peer,
                 connection,
                 noted,
@@ -194,13 +236,13 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
                 nanos: cx.nanos(),
             };
             let seated = host.afar.as_ref().map(|afar| afar.seat(arrival));
-            if let Some(Err(error)) = seated {
-                tracing::warn!(target: "trine::http", %error, "connection dropped");
-                host.metrics.count_close(CloseReason::Overloaded);
-                // The listener runs, so it does not wait to be resumed.
-                let _ = host.leave(Counted::Served);
-            }
+            let Some(Err(error)) = seated else {
+                return true;
+            };
+            host.drop_connection(&error);
+            false
         });
+        seated.unwrap_or(false)
     }
 
     /// Sees to whoever waits for a place. Whether nobody does any more.
@@ -208,8 +250,45 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
         let Some((stream, peer)) = self.waiting.take() else {
             return true;
         };
-        self.admit(stream, peer, cx);
+        match self.share(stream, peer, false, cx) {
+            Some((stream, peer)) => self.admit(stream, peer, cx),
+            None => {
+                cx.with(self.host, |host, _| {
+                    host.waiting = 0;
+                    host.metrics.accepted -= 1; // it counts where it went
+                });
+            }
+        }
         self.waiting.is_none()
+    }
+
+    /// Gives a client to another loop, if that has more room; back, if not. It `may_stay`, unless only another
+    /// loop is in question.
+    fn share(
+        &mut self,
+        stream: Stream,
+        peer: Peer,
+        may_stay: bool,
+        cx: &mut Context<'_, S>,
+    ) -> Option<(Stream, Peer)> {
+        let Some(desk) = &mut self.desk else {
+            return Some((stream, peer));
+        };
+        let is_paused = |host: &mut Host<S, V>, _: &mut Context<'_, S>| {
+            host.overload.rung() == Rung::PauseAccepting
+        };
+        let is_paused = cx.with(self.host, is_paused).unwrap_or(true);
+        desk.give(stream, peer, may_stay && !is_paused)
+    }
+
+    /// Lets in a client that is for this loop.
+    pub(super) fn arrived(&mut self, stream: Stream, peer: Peer, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, _| host.metrics.accepted += 1);
+        match self.waiting {
+            None => self.admit(stream, peer, cx),
+            // Another loop had room, and has it no more: one waits at most.
+            Some(_) => self.seat(stream, peer, Counted::Refused, cx),
+        }
     }
 
     fn admit(&mut self, stream: Stream, peer: Peer, cx: &mut Context<'_, S>) {
@@ -276,21 +355,9 @@ impl<S: 'static, V: Service<S>> Acceptor<S> for HttpAcceptor<S, V> {
     }
 
     fn accept(&mut self, stream: Stream, peer: Peer, _state: &mut S, cx: &mut Context<'_, S>) {
-        let kept = match &mut self.desk {
-            Some(desk) => {
-                let is_paused = |host: &mut Host<S, V>, _: &mut Context<'_, S>| {
-                    host.overload.rung() == Rung::PauseAccepting
-                };
-                let is_paused = cx.with(self.host, is_paused).unwrap_or(true);
-                desk.give(stream, peer, !is_paused)
-            }
-            None => Some((stream, peer)),
-        };
-        let Some((stream, peer)) = kept else {
-            return; // another loop has it
-        };
-        cx.with(self.host, |host, _| host.metrics.accepted += 1);
-        self.admit(stream, peer, cx);
+        if let Some((stream, peer)) = self.share(stream, peer, true, cx) {
+            self.arrived(stream, peer, cx);
+        }
     }
 
     fn closed(&mut self, cx: &mut Context<'_, S>) {

@@ -41,8 +41,10 @@
 //!
 //! Connections are accepted by readiness under either pattern: the limit of connections, the reserve of
 //! descriptors and the pause when there are none decide before a client leaves the kernel's queue, and an
-//! operation would take it first. A connection by operations stays on its loop:
-//! [leader/followers](Model::LeaderFollowers) and [rebalancing](CoreOptions::rebalancing) refuse it.
+//! operation would take it first. A connection by operations stays on its loop: [rebalancing](CoreOptions::rebalancing)
+//! refuses it. Under [leader/followers](Model::LeaderFollowers) its operations stay there, and the loop starts
+//! them for whichever thread has the connection: each crosses threads, so a request costs MEASURED
+//! the processor time that it costs by readiness.
 //!
 //! # Overload
 //!
@@ -127,7 +129,7 @@ pub use exposition::{Exposition, Family};
 pub use host::ServerHandle;
 pub use ladder::{Ladder, Rung};
 pub use metrics::{DrainCount, ServerMetrics};
-pub use models::{Accepting, CoreOptions, LoopMetrics, Model, ServerMeter, Serving};
+pub use models::{Accepting, CoreOptions, LoopMetrics, Model, Question, ServerMeter, Serving};
 pub use moving::MovingConnection;
 pub use reload::{Live, NoReload, OnReload, Reload};
 pub use served::{Ended, Served};

@@ -67,7 +67,8 @@ impl<S> Reload<S> for OnReload<S> {
 
 impl Server {
     /// On SIGHUP, calls `change` with a copy of the settings, and with the state of the loop, which is what
-    /// a service on the loop is lent. When it succeeds, and the settings make sense, they hold from then on, for each
+    /// a service on the loop is lent (of [several loops](super::Model::LoopPerCore), on loop 0). When it
+    /// succeeds, and the settings make sense, they hold from then on, for each
     /// connection from its next state on. When it fails, or panics, the old ones stay, which is
     /// logged and [counted](super::ServerMetrics::reloads_failed); the next SIGHUP asks again. Change
     /// the state last: it is not put back.

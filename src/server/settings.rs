@@ -67,8 +67,8 @@ impl<R> Server<R> {
     }
 
     /// How long a drain waits for requests in flight before it is forced (30 s). For
-    /// [`serve`](Server::serve) only: a loop that a server is [attached](Server::attach) to is
-    /// drained by its owner.
+    /// [`serve`](Server::serve) and [any model](Server::under) only: a loop that a server is
+    /// [attached](Server::attach) to is drained by its owner.
     #[must_use]
     pub fn drain_timeout(mut self, limit: Duration) -> Server<R> {
         self.drain = limit;
@@ -77,7 +77,8 @@ impl<R> Server<R> {
 
     /// Has a thread report every callback that keeps the loop for longer than `limit`, while it does;
     /// see [`EventLoop::watch_stalls`](crate::EventLoop::watch_stalls) (off). For
-    /// [`serve`](Server::serve) only, as the [drain timeout](Server::drain_timeout) is.
+    /// [`serve`](Server::serve) and [any model](Server::under) only, as the
+    /// [drain timeout](Server::drain_timeout) is; of several loops, each is watched.
     #[must_use]
     pub fn watch_stalls(mut self, limit: Duration) -> Server<R> {
         self.stall = Some(limit);
@@ -121,7 +122,8 @@ impl<R> Server<R> {
     ///
     /// It is a limit of this server alone, as is that of the connections: several in one process, on one
     /// loop or on several, are to be given parts of what there is. One server [under](Server::under) loop
-    /// per core divides it among its loops.
+    /// per core divides it among its loops, each of which must have room for one body of
+    /// [`body_bytes_max`](Server::body_bytes_max).
     #[must_use]
     pub fn memory_max(mut self, bytes: usize) -> Server<R> {
         self.bounds.memory_max = bytes;
@@ -131,7 +133,8 @@ impl<R> Server<R> {
     /// Keeps as many descriptors back for clients of this server (none). They are accepted and served
     /// while the process has no other descriptor left: for the side of a program that has to answer
     /// when all else is in trouble. Taken when the server is put on its loop; a
-    /// [`Reserve`](crate::reactor::Reserve) of your own does the same for files.
+    /// [`Reserve`](crate::reactor::Reserve) of your own does the same for files. Of several loops, each keeps
+    /// its part, rounded up, or the one that [accepts for all](super::Accepting::One) keeps them.
     #[must_use]
     pub fn reserve_descriptors(mut self, descriptors: usize) -> Server<R> {
         self.reserve = descriptors;
@@ -187,7 +190,8 @@ impl<R> Server<R> {
 
     /// Calls `call` for each exchange that is over: for an access log, see [`Served::combined`]. It
     /// runs on the loop's thread, once for each in the order of a connection, and must not wait; a panic
-    /// in it is counted and harms nobody. Several loops call it one at a time.
+    /// in it is counted and harms nobody. Several loops call it one at a time, under a lock, and so wait
+    /// for each other while it runs.
     ///
     /// Without it nothing is remembered of an exchange. With it each connection keeps a copy of the
     /// heads, at most [`head_bytes_max`](crate::http::Limits) bytes each, whose answers are not
@@ -260,6 +264,21 @@ pub(super) fn check_loops(connections_max: usize, loops: usize) -> Result<()> {
         let what = format!(
             "a connections_max of {connections_max} for {loops} loops, each of which has a part of it: \
              raise it, or take fewer loops"
+        );
+        return Err(Error::new(ErrorKind::Invalid, "serve with", what));
+    }
+    Ok(())
+}
+
+/// Whether a loop's part of the memory is enough for a body that the whole has room for.
+pub(super) fn check_memory(memory_max: usize, config: &Config, loops: usize) -> Result<()> {
+    let body = usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX);
+    let part = memory_max / loops;
+    if (part..=memory_max).contains(&body) && part < body {
+        let what = format!(
+            "a memory_max of {memory_max} bytes for {loops} loops, of which each has {part}: no body of \
+             {body} bytes, which body_bytes_max allows, would have room. Raise it, lower body_bytes_max, or \
+             take fewer loops"
         );
         return Err(Error::new(ErrorKind::Invalid, "serve with", what));
     }

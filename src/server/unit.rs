@@ -55,8 +55,13 @@ pub(super) struct Unit<'a, S, V> {
 
 impl<S: 'static, V: Service<S>> Unit<'_, S, V> {
     /// Asks the service whether it wants the exchange in pieces, and calls it if not.
+    ///
+    /// Each kind `By` of driver has a call of its own: what is caught is a function that only one
+    /// place names then, and so becomes part of the way of a request. Shared by several it is too
+    /// large for that, which costs each request about a hundred instructions.
     #[inline(always)]
-    pub(super) fn call(
+    #[expect(clippy::extra_unused_type_parameters)]
+    pub(super) fn call<By>(
         &mut self,
         request: &Request<'_>,
         reply: Reply<'_>,

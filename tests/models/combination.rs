@@ -12,7 +12,7 @@ use trine::proactor::{self, ProactorOptions};
 use trine::server::{Accepting, CoreOptions, Model, ServerMeter, ServerMetrics};
 use trine::time::Span;
 
-use crate::site::Site;
+use crate::site::{Gate, Site};
 use crate::support::client::Client;
 use crate::support::{PATIENCE, eventually};
 
@@ -126,10 +126,11 @@ impl Combination {
         let (address, model) = (server.local_address().unwrap(), self.model());
         let server = self.pattern.apply(server);
         let (give, take) = channel();
+        let gate = site.gate.clone();
         let thread = thread::spawn(move || {
             let serving = server.under(model);
             serving.run_with(
-                move || site,
+                move || site.clone(),
                 || (),
                 move |core, meter, _| {
                     if core.number() == 0 {
@@ -144,6 +145,7 @@ impl Combination {
             address,
             fellows,
             meter,
+            gate,
             thread: Some(thread),
         }
     }
@@ -154,6 +156,7 @@ pub struct Running {
     address: SocketAddr,
     fellows: Fellows,
     meter: ServerMeter,
+    gate: Gate,
     thread: Option<JoinHandle<trine::Result<()>>>,
 }
 
@@ -166,16 +169,19 @@ impl Running {
         Client::connect(self.address)
     }
 
-    /// Counters that include all that had happened before the call.
+    /// Counters that include all that had been answered before the call.
     pub fn counted(&self) -> ServerMetrics {
-        let mut sum = self.meter.read();
-        // Those that were asked for by the last reading have come when they are other ones, or when
-        // nothing has changed for a while.
-        for _ in 0..5 {
-            thread::sleep(Duration::from_millis(4));
-            sum = self.meter.read();
-        }
-        sum
+        let asked = self.meter.ask();
+        let mut counted = None;
+        eventually("what each loop counts", || {
+            counted = self.meter.answer(&asked);
+            counted.is_some()
+        });
+        counted.unwrap()
+    }
+
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     pub fn meter(&self) -> &ServerMeter {

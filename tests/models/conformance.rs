@@ -33,7 +33,13 @@ fn start(combination: &Combination) -> Running {
         server.config_mut().limits = limits();
         server
     };
-    combination.serve(configure, Site { is_anything: true })
+    combination.serve(
+        configure,
+        Site {
+            is_anything: true,
+            ..Site::default()
+        },
+    )
 }
 
 /// Sends `message` whole, and in the middle cut at random; the answers to each.

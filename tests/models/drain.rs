@@ -38,19 +38,23 @@ fn what_is_under_way_is_finished(combination: &Combination) {
         assert_eq!(client.get("/").status, 200);
     }
     for client in &mut busy {
-        client.send(get("/later/300"));
+        client.send(get("/held"));
     }
     eventually("all requests are there", || {
         server.meter().read().requests == 32
     });
     server.drain(PATIENCE);
+    for client in &mut idle {
+        client.ends(End::Closed);
+    }
+    // Each loop has had a turn since it was told.
+    server.counted();
+    server.counted();
+    server.gate().open();
     for client in &mut busy {
         let answer = client.answer();
         assert_eq!(answer.text(), "late");
         assert!(answer.says("Connection: close"), "{answer:?}");
-        client.ends(End::Closed);
-    }
-    for client in &mut idle {
         client.ends(End::Closed);
     }
     let (ended, counted) = server.ended();
@@ -123,14 +127,14 @@ fn a_drain_that_is_forced_ends_at_once(combination: &Combination) {
     let server = combination.start();
     let mut clients: Vec<_> = (0..16).map(|_| server.client()).collect();
     for client in &mut clients {
-        client.send(get("/later/8000"));
+        client.send(get("/held"));
     }
     eventually("all requests are there", || {
         server.meter().read().requests == 16
     });
     let began = Instant::now();
     server.drain(Duration::from_secs(3_600));
-    thread::sleep(Duration::from_millis(100));
+    server.counted();
     server.force();
     let (ended, counted) = server.ended();
     assert_eq!(
@@ -148,7 +152,7 @@ fn a_drain_that_is_forced_ends_at_once(combination: &Combination) {
 fn a_drain_ends_with_its_time(combination: &Combination) {
     let server = combination.start();
     let mut client = server.client();
-    client.send(get("/later/8000"));
+    client.send(get("/held"));
     eventually("the request is there", || {
         server.meter().read().requests == 1
     });

@@ -8,9 +8,12 @@ use trine::server::Ladder;
 use trine::time::Span;
 
 use crate::Behaviour;
-use crate::combination::{Combination, LOOPS};
+use crate::combination::{Combination, LOOPS, Running};
 use crate::support::client::{Client, get};
 use crate::support::eventually;
+
+/// Clients that are told at one time that there is no room.
+const REFUSALS: usize = 64;
 
 pub const GROUP: &[Behaviour] = &[
     (
@@ -33,6 +36,10 @@ pub const GROUP: &[Behaviour] = &[
     (
         "a place that comes free is taken",
         a_place_that_comes_free_is_taken,
+    ),
+    (
+        "who waits gets the place that comes free",
+        who_waits_gets_the_place_that_comes_free,
     ),
 ];
 
@@ -65,27 +72,25 @@ fn a_connection_has_so_many_requests(combination: &Combination) {
     server.awaits_closed(CloseReason::RequestCap, 1);
 }
 
-/// Clients that wait for an answer, so that none of them makes room: as many as the server takes. More
-/// come, as the kernel spreads them, until each loop has what it may.
-fn fill(
-    combination: &Combination,
-    server: &crate::combination::Running,
-    places: usize,
-) -> Vec<Client> {
+/// Clients that wait for an answer, so that none of them makes room, and the threads that serve them: as
+/// many as the server takes. More come, as the kernel spreads them, until each loop has what it may.
+fn fill(combination: &Combination, server: &Running, places: usize) -> Vec<(Client, String)> {
     let mut served = Vec::new();
     for _ in 0..places * 50 {
         let mut client = server.client();
-        client.send(get("/later/3000"));
-        client.send(get("/"));
-        if client.is_silent_for(Duration::from_millis(30)) {
-            served.push(client);
+        client.send([get("/thread"), get("/held"), get("/")].concat());
+        let answer = client.answer();
+        if answer.status == 200 {
+            served.push((client, answer.text().to_owned()));
+            let count = served.len();
+            eventually("it is held", || server.gate().held() == count);
         } else {
+            assert_eq!(answer.status, 503);
             assert!(
                 !combination.is_even(),
                 "refused with {} of {places} served",
                 served.len()
             );
-            assert_eq!(client.answer().status, 503);
         }
         if served.len() == places {
             return served;
@@ -105,11 +110,14 @@ fn clients_beyond_the_limit_get_503(combination: &Combination) {
         assert_eq!(answer.status, 503);
         assert!(answer.says("Connection: close"));
     }
-    for mut client in served {
+    server.gate().open();
+    for (mut client, _) in served {
         assert_eq!(client.answer().text(), "late");
         assert_eq!(client.answer().status, 200);
     }
-    assert!(server.counted().closed(CloseReason::Overloaded) >= 5);
+    eventually("they are counted", || {
+        server.counted().closed(CloseReason::Overloaded) >= 5
+    });
 }
 
 fn whoever_is_idle_makes_room(combination: &Combination) {
@@ -138,8 +146,43 @@ fn a_place_that_comes_free_is_taken(combination: &Combination) {
     let places = LOOPS;
     let server = combination.start_with(|server| server.connections_max(places));
     for _ in 0..3 {
+        server.gate().shut();
         let served = fill(combination, &server, places);
-        served.into_iter().for_each(Client::reset);
-        eventually("all have left", || server.meter().read().connections == 0);
+        served.into_iter().for_each(|(client, _)| client.reset());
+        eventually("all have left", || server.counted().connections == 0);
     }
+}
+
+/// Where one loop accepts for all, it is told of the place by another one.
+fn who_waits_gets_the_place_that_comes_free(combination: &Combination) {
+    let places = 2 * LOOPS;
+    let server = combination.start_with(|mut server| {
+        server.config_mut().deadlines.linger = Span::from_secs(60);
+        server.connections_max(places)
+    });
+    let mut served = fill(combination, &server, places);
+    if !combination.is_even() {
+        return; // who waits for which loop is the kernel's choice
+    }
+    // As many as are told so at a time: they stay.
+    let told: Vec<_> = (0..REFUSALS)
+        .map(|_| {
+            let mut client = server.client();
+            assert_eq!(client.get("/").status, 503);
+            client
+        })
+        .collect();
+    let mut waiting = server.client();
+    waiting.send(get("/"));
+    eventually("nobody more is accepted", || {
+        let counted = server.counted();
+        counted.connections >= places + REFUSALS
+    });
+    let last = served.iter().map(|(_, thread)| thread).max().cloned();
+    let of_the_last = served
+        .iter()
+        .position(|(_, thread)| Some(thread) == last.as_ref());
+    served.swap_remove(of_the_last.unwrap()).0.reset();
+    assert_eq!(waiting.answer().status, 200);
+    drop(told);
 }

@@ -43,7 +43,10 @@ fn every_loop_serves(combination: &Combination) {
     }
     if combination.is_even() {
         let even = 200 / combination.loops();
-        assert!(connections.iter().all(|it| *it == even), "{connections:?}");
+        assert!(
+            connections.iter().all(|it| it.abs_diff(even) <= 1),
+            "{connections:?}"
+        );
     }
     if combination.kind == Kind::Rebalancing {
         let (least, most) = (connections.iter().min(), connections.iter().max());

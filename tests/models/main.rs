@@ -94,6 +94,7 @@ combinations! {
     reactor_loop_per_core_rebalancing: Reactor x Rebalancing;
     proactor_single: Proactor x Single;
     proactor_half_sync: Proactor x HalfSync;
+    proactor_leader_followers: Proactor x Team;
     proactor_loop_per_core: Proactor x LoopPerCore;
     proactor_loop_per_core_one_acceptor: Proactor x OneAcceptor;
 }
@@ -102,6 +103,7 @@ combinations! {
 combinations! {
     io_uring_single: IoUring x Single;
     io_uring_half_sync: IoUring x HalfSync;
+    io_uring_leader_followers: IoUring x Team;
     io_uring_loop_per_core: IoUring x LoopPerCore;
     io_uring_loop_per_core_one_acceptor: IoUring x OneAcceptor;
 }

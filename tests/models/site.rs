@@ -1,12 +1,12 @@
 //! The service of the suite: the same under each combination.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use trine::Response;
 use trine::http::{Request, Trailers};
-use trine::service::{Answered, Exchange, Flow, Reply, Service};
+use trine::service::{Answered, Deferred, Exchange, Flow, Reply, Service};
 
 /// Octets of the answer that all clients share.
 pub const SHARED: usize = 10 << 20;
@@ -23,12 +23,66 @@ pub const SHARED: usize = 10 << 20;
 /// | `/bytes/N` | so many octets |
 /// | `/shared` | 10 MiB that all clients share |
 /// | `/later/MS` | a text, from another thread, so much later |
+/// | `/held` | the same text, when the test opens the [`Gate`] |
 /// | `/thread` | the name of the thread that calls |
 /// | `/panic` | 500 |
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Site {
     /// Whether every path is `/collected`, and says its target.
     pub is_anything: bool,
+    pub gate: Gate,
+}
+
+/// Where requests wait for the test, which knows how many there are. Clones are the same one.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<Mutex<Held>>);
+
+enum Held {
+    Here(Vec<Deferred>),
+    /// The gate is open.
+    Let,
+}
+
+impl Default for Held {
+    fn default() -> Held {
+        Held::Here(Vec::new())
+    }
+}
+
+impl Gate {
+    fn hold(&self, reply: Reply<'_>) -> Answered {
+        match &mut *self.0.lock().unwrap() {
+            Held::Here(waiting) => {
+                let (deferred, answered) = reply.defer();
+                waiting.push(deferred);
+                answered
+            }
+            Held::Let => reply.text("late"),
+        }
+    }
+
+    /// How many requests have come here since it was shut.
+    pub fn held(&self) -> usize {
+        match &*self.0.lock().unwrap() {
+            Held::Here(waiting) => waiting.len(),
+            Held::Let => 0,
+        }
+    }
+
+    /// Answers all that wait, and whoever comes from now on.
+    pub fn open(&self) {
+        let held = std::mem::replace(&mut *self.0.lock().unwrap(), Held::Let);
+        if let Held::Here(waiting) = held {
+            for deferred in waiting {
+                deferred.send(Response::text("late"));
+            }
+        }
+    }
+
+    /// Forgets who has come, whose clients have left, and holds whoever comes from now on.
+    pub fn shut(&self) {
+        *self.0.lock().unwrap() = Held::default();
+    }
 }
 
 impl Service for Site {
@@ -55,6 +109,7 @@ impl Service for Site {
             Some(("", "target")) => reply.text(request.target().to_owned()),
             Some(("", "collected")) => reply.send(Response::bytes(request.body().to_vec())),
             Some(("", "shared")) => reply.send(Response::bytes(shared())),
+            Some(("", "held")) => self.gate.hold(reply),
             Some(("", "thread")) => {
                 let name = thread::current().name().unwrap_or_default().to_owned();
                 reply.text(name)
@@ -71,12 +126,13 @@ fn number(text: &str) -> usize {
     text.parse().unwrap_or(0)
 }
 
-fn shared() -> &'static [u8] {
+/// The octets of it.
+pub fn shared() -> &'static [u8] {
     static OCTETS: OnceLock<Vec<u8>> = OnceLock::new();
     OCTETS.get_or_init(|| (0..SHARED).map(octet).collect())
 }
 
-/// The octet at `place` of the shared answer.
+/// The octet at `place` of the shared answer, and of bodies.
 pub fn octet(place: usize) -> u8 {
     (place % 251) as u8
 }

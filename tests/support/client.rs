@@ -126,7 +126,7 @@ impl<T: Read + Write> Client<T> {
         let mut answer = self.head();
         let length = answer.length();
         self.fill(length);
-        answer.body = self.held.drain(..length).collect();
+        answer.body = self.octets(length);
         answer
     }
 
@@ -186,7 +186,8 @@ impl<T: Read + Write> Client<T> {
     #[track_caller]
     pub fn take(&mut self, len: usize) -> usize {
         self.fill(len);
-        self.held.drain(..len).count()
+        self.held.drain(..len);
+        len
     }
 
     /// The next line, without its end.
@@ -206,7 +207,8 @@ impl<T: Read + Write> Client<T> {
     #[track_caller]
     pub fn octets(&mut self, len: usize) -> Vec<u8> {
         self.fill(len);
-        self.held.drain(..len).collect()
+        let rest = self.held.split_off(len);
+        std::mem::replace(&mut self.held, rest)
     }
 
     /// How many reads it took so far: at least as many as the server's writes that did not arrive

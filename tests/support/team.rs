@@ -26,7 +26,7 @@ pub fn start_on<V: Service<()>>(
     configure: impl FnOnce(Server) -> Server,
     make: impl Fn() -> V + Send + Sync + 'static,
 ) -> Running {
-    let server = configure(Server::bind("127.0.0.1:0").unwrap());
+    let server = super::by_pattern(configure(Server::bind("127.0.0.1:0").unwrap()));
     super::run_with(server, move |server, event_loop| {
         server.attach_team(event_loop, options, make, || ())
     })

@@ -52,11 +52,12 @@ use handles::Handles;
 use seat::First;
 use team::Team;
 
-/// A connection, or anything else with a descriptor, that any thread of a team may serve. `T` is what
+/// A connection, or anything else, that any thread of a team may serve. `T` is what
 /// each thread has of its own, lent for each call.
 pub trait Handler<T>: AsAny + Send {
-    /// What is watched, for reading and writing, edge-triggered, for as long as the handler lives.
-    fn descriptor(&self) -> BorrowedFd<'_>;
+    /// What is watched, for reading and writing, edge-triggered, for as long as the handler lives. One
+    /// that has nothing to be watched is woken, and told of its deadlines and of the drain.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 
     /// Reacts to `event` and says what to wait for next; as
     /// [`EventSource::handle`], but for signals, which the loop has. The first event is

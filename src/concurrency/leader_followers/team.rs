@@ -150,13 +150,17 @@ impl<T: 'static> Team<T> {
 
     /// Has the handler watched and counted.
     fn enter(&self, handler: &dyn Handler<T>, token: Token) -> io::Result<()> {
-        self.registrar
-            .register(handler.descriptor(), token, Watch::Both)?;
-        if !self.count_in() {
-            let _ = self.registrar.deregister(handler.descriptor()); // it is not served
-            return Err(io::Error::other("the team has ended"));
+        let watched = handler.descriptor();
+        if let Some(fd) = watched {
+            self.registrar.register(fd, token, Watch::Both)?;
         }
-        Ok(())
+        if self.count_in() {
+            return Ok(());
+        }
+        if let Some(fd) = watched {
+            let _ = self.registrar.deregister(fd); // it is not served
+        }
+        Err(io::Error::other("the team has ended"))
     }
 
     /// One more handler, unless the team has ended.
@@ -302,7 +306,10 @@ impl<T: 'static> Team<T> {
         }
         // Before the descriptor is closed: a duplicate elsewhere would keep it registered. It may be
         // closed already, or given away, and then even asking for it may panic.
-        let deregister = || self.registrar.deregister(handler.descriptor());
+        let deregister = || {
+            let watched = handler.descriptor();
+            watched.map(|fd| self.registrar.deregister(fd))
+        };
         let _ = catch_unwind(AssertUnwindSafe(deregister)).map_err(discard);
         seat.let_go();
         let removed = catch_unwind(AssertUnwindSafe(|| handler.removed(why, local, cx)));

@@ -3,23 +3,22 @@
 //! It is the same as one of a [loop](super::on_loop), but that what its loop would keep beside it travels
 //! with it, and that its end is noted for the loop that accepted it.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::{Counted, Driver};
 use crate::connection::Deadlines;
-use crate::reactor::{Event, Next, Peer, Removed, Stream};
+use crate::reactor::{Event, Next, Peer, Removed, ShortRead};
 use crate::server::observer::Noted;
 use crate::server::present::Present;
-use crate::server::team::{Arrival, Bench, Ledger, Note};
-use crate::server::transport::Transport;
+use crate::server::team::{Arrival, Bench, Carrier, Ledger, Note};
 use crate::server::unit::Unit;
 use crate::service::Service;
 use crate::time::Tick;
 
 /// A connection of a team.
-pub(in crate::server) type OnTeam<S> = Driver<S, Home, Stream>;
+pub(in crate::server) type OnTeam<S> = Driver<S, Home, Carrier>;
 
 /// Where it has come from, and what it takes along.
 pub(in crate::server) struct Home {
@@ -36,16 +35,16 @@ struct Newcomer {
     nanos: u64,
 }
 
-/// Leaves its note when it is dropped.
+/// Closes the socket and leaves its note when it is dropped.
 struct Leaving<'a> {
     ledger: &'a Ledger,
-    note: Option<Note>,
+    last: Option<(Carrier, Note)>,
 }
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        if let Some(note) = self.note.take() {
-            self.ledger.leave(note);
+        if let Some((carrier, note)) = self.last.take() {
+            carrier.leave(note, self.ledger);
         }
     }
 }
@@ -53,7 +52,7 @@ impl Drop for Leaving<'_> {
 impl<S: 'static> OnTeam<S> {
     pub(in crate::server) fn seated(arrival: Arrival, ledger: &Arc<Ledger>) -> OnTeam<S> {
         let Arrival {
-            stream,
+            carrier,
             peer,
             connection,
             noted,
@@ -65,7 +64,10 @@ impl<S: 'static> OnTeam<S> {
             noted: noted.map(Box::new),
             newcomer: None,
         };
-        let mut driver = Driver::new((stream, &peer), home, connection, Counted::Served);
+        let mut driver = Driver::new((carrier, &peer), home, connection, Counted::Served);
+        if let Carrier::Ferried(_) = driver.stream {
+            driver.short_read = ShortRead::SaysNothing; // what has come may be read in parts
+        }
         if ledger.recorder().is_some() {
             driver.home.newcomer = Some(Box::new(Newcomer {
                 peer,
@@ -86,14 +88,26 @@ impl<S: 'static> OnTeam<S> {
         self.connection.is_asked_for_place()
     }
 
-    pub(in crate::server) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    /// What is watched, if the connection sees to its socket itself.
+    pub(in crate::server) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.stream.descriptor()
     }
-}
 
-impl<S: 'static, T: Transport> Driver<S, Home, T> {
     /// Reacts to what the thread is told for it.
-    pub(in crate::server) fn visit<V: Service<S>>(
+    pub(in crate::server) fn handle<V: Service<S>>(
+        &mut self,
+        event: Event,
+        bench: &mut Bench<S, V>,
+        cx: &mut impl Present,
+    ) -> Next {
+        match self.stream {
+            Carrier::Stream(_) => self.visit(event, bench, cx),
+            Carrier::Ferried(_) => self.visit_ferried(event, bench, cx),
+        }
+    }
+
+    /// Does what `event` makes possible.
+    pub(super) fn visit<V: Service<S>>(
         &mut self,
         event: Event,
         bench: &mut Bench<S, V>,
@@ -163,11 +177,10 @@ impl<S: 'static, T: Transport> Driver<S, Home, T> {
     fn leave<V>(mut self, bench: &mut Bench<S, V>, cx: &mut impl Present) {
         let reason = self.ended();
         let counted = self.counted;
-        drop(self.stream); // before the loop knows: it accepts the next one
         // Written last, and also when a listener of the user's panics: the place is free.
         let _leaving = Leaving {
             ledger: &self.home.ledger,
-            note: Some(Note { reason, counted }),
+            last: Some((self.stream, Note { reason, counted })),
         };
         bench.host.report(Some(reason), cx);
         if let Some(recorder) = &mut bench.host.recorder {

@@ -13,8 +13,8 @@
 //! give them away as well; so an intake stays open until the desk is gone and its queue is empty. A loop
 //! that has ended takes nothing: its connections go to the others.
 
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::board::Board;
 use crate::connection::CloseReason;
@@ -42,50 +42,133 @@ pub(in crate::server) struct Desk {
     next: usize,
 }
 
-/// The way to one loop.
-struct Hatch {
-    queue: SyncSender<Arrival>,
-    /// Dropped after `queue`: rings when the loop can see that nobody comes any more.
-    bell: Bell,
+/// The way to one loop: a queue that either end closes, under one lock, so that who is put there is taken
+/// out, to be served or to be counted.
+struct Way<T> {
+    line: Mutex<Line<T>>,
+    waker: OnceLock<Waker>,
 }
 
-struct Bell(Arc<OnceLock<Waker>>);
+enum Line<T> {
+    Open(VecDeque<T>),
+    /// No more will come.
+    Left(VecDeque<T>),
+    /// Nobody takes any.
+    Shut,
+}
 
-impl Bell {
+impl<T> Default for Line<T> {
+    fn default() -> Line<T> {
+        Line::Open(VecDeque::new())
+    }
+}
+
+/// What the loop at the other end of a way finds there.
+enum Found<T> {
+    Client(T),
+    Nobody,
+    /// Nor will there be anybody.
+    End,
+}
+
+impl<T> Default for Way<T> {
+    fn default() -> Way<T> {
+        Way {
+            line: Mutex::default(),
+            waker: OnceLock::new(),
+        }
+    }
+}
+
+impl<T> Way<T> {
+    /// Nothing panics while it is held, but for want of memory.
+    fn line(&self) -> MutexGuard<'_, Line<T>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a client there; back, if there is no room, with whether there may be again.
+    fn push(&self, arrival: T) -> std::result::Result<(), (T, bool)> {
+        match &mut *self.line() {
+            Line::Open(line) if line.len() < ON_THE_WAY_MAX => line.push_back(arrival),
+            Line::Open(_) => return Err((arrival, true)),
+            Line::Left(_) | Line::Shut => return Err((arrival, false)),
+        }
+        self.ring();
+        Ok(())
+    }
+
+    fn take(&self) -> Found<T> {
+        match &mut *self.line() {
+            Line::Open(line) => line.pop_front().map_or(Found::Nobody, Found::Client),
+            Line::Left(line) => line.pop_front().map_or(Found::End, Found::Client),
+            Line::Shut => Found::End,
+        }
+    }
+
+    /// The desk is gone.
+    fn leave(&self) {
+        let mut line = self.line();
+        if let Line::Open(waiting) = &mut *line {
+            *line = Line::Left(std::mem::take(waiting));
+        }
+        drop(line);
+        self.ring();
+    }
+
+    /// The loop is gone. How many were still there.
+    fn shut(&self) -> usize {
+        match std::mem::replace(&mut *self.line(), Line::Shut) {
+            Line::Open(line) | Line::Left(line) => line.len(),
+            Line::Shut => 0,
+        }
+    }
+
     fn ring(&self) {
-        if let Some(waker) = self.0.get() {
+        if let Some(waker) = self.waker.get() {
             waker.wake();
         }
     }
 }
 
-impl Drop for Bell {
+/// The desk's end of a way.
+struct Hatch(Arc<Way<Arrival>>);
+
+impl Drop for Hatch {
     fn drop(&mut self) {
-        self.ring();
+        self.0.leave();
     }
 }
 
-/// Where a loop gets its connections from another one, before it is set up.
+/// Where a loop gets its connections from another one.
 pub(in crate::server) struct Intake {
-    queue: Receiver<Arrival>,
-    bell: Arc<OnceLock<Waker>>,
+    way: Arc<Way<Arrival>>,
     board: Arc<Board>,
     number: usize,
+}
+
+impl Intake {
+    /// How many are lost that were on the way.
+    fn shut(&self) -> usize {
+        let lost = self.way.shut();
+        (0..lost).for_each(|_| self.board.remove_coming(self.number));
+        lost
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        self.shut();
+    }
 }
 
 /// A desk, and the intakes of the other loops in their order.
 pub(super) fn desk(board: &Arc<Board>) -> (Desk, Vec<Intake>) {
     let (mut hatches, mut intakes) = (vec![None], Vec::new());
     for number in 1..board.loops() {
-        let (give, queue) = sync_channel(ON_THE_WAY_MAX);
-        let bell = Arc::default();
-        hatches.push(Some(Hatch {
-            queue: give,
-            bell: Bell(Arc::clone(&bell)),
-        }));
+        let way = Arc::default();
+        hatches.push(Some(Hatch(Arc::clone(&way))));
         intakes.push(Intake {
-            queue,
-            bell,
+            way,
             board: Arc::clone(board),
             number,
         });
@@ -107,37 +190,35 @@ impl Desk {
         peer: Peer,
         may_stay: bool,
     ) -> Option<Arrival> {
-        let arrival = (stream, peer);
-        let Some(to) = self.emptiest(may_stay) else {
-            return Some(arrival);
-        };
-        self.next = to + 1;
-        let Some(hatch) = &self.hatches[to] else {
-            return Some(arrival);
-        };
-        self.board.add_coming(to);
-        match hatch.queue.try_send(arrival) {
-            Ok(()) => {
-                hatch.bell.ring();
-                None
+        let mut arrival = (stream, peer);
+        let mut full = Vec::new(); // of those whose way is: seldom one
+        loop {
+            let Some(to) = self.emptiest(may_stay, &full) else {
+                return Some(arrival);
+            };
+            self.next = to + 1;
+            let Some(hatch) = &self.hatches[to] else {
+                return Some(arrival);
+            };
+            self.board.add_coming(to);
+            let Err((back, is_open)) = hatch.0.push(arrival) else {
+                return None;
+            };
+            self.board.remove_coming(to);
+            match is_open {
+                true => full.push(to),
+                false => self.hatches[to] = None,
             }
-            Err(TrySendError::Full(arrival)) => {
-                self.board.remove_coming(to);
-                Some(arrival)
-            }
-            Err(TrySendError::Disconnected(arrival)) => {
-                self.board.remove_coming(to);
-                self.hatches[to] = None;
-                Some(arrival)
-            }
+            arrival = back;
         }
     }
 
     /// The loop that has the fewest connections of those that have room; in turn, of several.
-    fn emptiest(&self, may_stay: bool) -> Option<usize> {
+    fn emptiest(&self, may_stay: bool, full: &[usize]) -> Option<usize> {
         let loops = self.hatches.len();
         let in_turn = (0..loops).map(|offset| (self.next + offset) % loops);
         let asked = in_turn.filter(|number| may_stay || *number > 0);
+        let asked = asked.filter(|number| !full.contains(number));
         let with_room = asked.filter_map(|number| Some((self.load(number)?, number)));
         with_room
             .min_by_key(|(load, _)| *load)
@@ -168,13 +249,13 @@ impl Intake {
         acceptor: HttpAcceptor<S, V>,
         cx: &mut Context<'_, S>,
     ) -> Result<Token> {
-        let bell = Arc::clone(&self.bell);
+        let way = Arc::clone(&self.way);
         let source = IntakeSource {
             intake: self,
             acceptor,
         };
         let token = cx.insert(source)?;
-        let _ = bell.set(cx.waker(token)); // it is set once
+        let _ = way.waker.set(cx.waker(token)); // it is set once
         Ok(token)
     }
 }
@@ -186,37 +267,32 @@ struct IntakeSource<S, V> {
 }
 
 impl<S: 'static, V: Service<S>> IntakeSource<S, V> {
-    fn take(&mut self, state: &mut S, cx: &mut Context<'_, S>) -> Next {
+    fn take(&mut self, cx: &mut Context<'_, S>) -> Next {
         for _ in 0..TAKEN_PER_TURN {
             if !self.acceptor.has_room(cx.token(), cx) {
                 return Next::Wait;
             }
-            match self.intake.queue.try_recv() {
-                Ok((stream, peer)) => {
-                    self.acceptor.accept(stream, peer, state, cx);
-                    self.arrived();
+            match self.intake.way.take() {
+                Found::Client((stream, peer)) => {
+                    let (board, number) = (&self.intake.board, self.intake.number);
+                    board.arrive(number, || self.acceptor.arrived(stream, peer, cx));
                 }
-                Err(TryRecvError::Empty) => return Next::Wait,
-                Err(TryRecvError::Disconnected) => return Next::Close,
+                Found::Nobody => return Next::Wait,
+                Found::End => return Next::Close,
             }
         }
         Next::Again
     }
-
-    fn arrived(&self) {
-        self.intake.board.remove_coming(self.intake.number);
-    }
 }
 
 impl<S: 'static, V: Service<S>> EventSource<S> for IntakeSource<S, V> {
-    fn handle(&mut self, _: Event, state: &mut S, cx: &mut Context<'_, S>) -> Next {
-        self.take(state, cx)
+    fn handle(&mut self, _: Event, _: &mut S, cx: &mut Context<'_, S>) -> Next {
+        self.take(cx)
     }
 
     fn removed(mut self: Box<Self>, _: Removed, _: &mut S, cx: &mut Context<'_, S>) {
-        // Forced: nobody serves who is still on the way.
-        while self.intake.queue.try_recv().is_ok() {
-            self.arrived();
+        // Nobody serves who is still on the way.
+        for _ in 0..self.intake.shut() {
             self.acceptor.turn_off(CloseReason::Forced, cx);
         }
         self.acceptor.closed(cx);
@@ -224,5 +300,42 @@ impl<S: 'static, V: Service<S>> EventSource<S> for IntakeSource<S, V> {
 
     fn name(&self) -> &'static str {
         "intake"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_put_on_the_way_is_taken_or_counted_as_lost() {
+        for taken in 0..200 {
+            let way = Arc::new(Way::default());
+            let at_the_desk = Arc::clone(&way);
+            let desk = std::thread::spawn(move || {
+                let all = 0..1_000;
+                all.filter(|it| at_the_desk.push(*it).is_ok()).count()
+            });
+            let arrived = (0..taken).filter(|_| matches!(way.take(), Found::Client(_)));
+            let arrived = arrived.count();
+            let lost = way.shut();
+            assert_eq!(desk.join().unwrap(), arrived + lost);
+        }
+    }
+
+    #[test]
+    fn a_way_has_an_end_at_either_side() {
+        let way = Way::default();
+        assert!(way.push(1).is_ok());
+        way.leave();
+        assert!(matches!(way.take(), Found::Client(1)));
+        assert!(matches!(way.take(), Found::End));
+        let way = Way::default();
+        for number in 0..ON_THE_WAY_MAX {
+            assert!(way.push(number).is_ok());
+        }
+        assert_eq!(way.push(7), Err((7, true)));
+        assert_eq!(way.shut(), ON_THE_WAY_MAX);
+        assert_eq!(way.push(7), Err((7, false)));
     }
 }

@@ -43,28 +43,34 @@ impl<S: 'static, V: Service<S>> Member<S, V> {
         self.publish(cx);
         let (board, number) = (Arc::clone(&self.board), self.number);
         let token = cx.insert(self)?;
-        board.take_seat(number, cx.waker(token));
+        let waker = cx.waker(token);
+        board.take_seat(number, waker.clone());
+        waker.wake(); // somebody may have asked before there was whom to wake
         Ok(())
     }
 
     /// Says what the loop counts: at the end, too.
     pub(super) fn publish(&self, cx: &mut Context<'_, S>) {
+        let question = self.board.question(); // before it is counted
         if let Some(server) = self.handle.metrics(cx) {
             let event_loop = cx.metrics().clone();
             let counted = LoopMetrics { server, event_loop };
-            self.board.publish(self.number, counted);
+            self.board.publish(self.number, question, counted);
         }
     }
 
     fn hear(&self, cx: &mut Context<'_, S>) {
         let news = self.board.take_news(self.number);
+        let has_place = self.board.take_place(self.number);
         cx.with(self.handle.host, |host, cx| {
             let listener = news.and_then(|live| host.adopt(&live));
             if let Some(listener) = listener {
                 cx.resume(listener);
             }
-            // Another loop has room, perhaps.
-            host.wake_listener(cx);
+            // Not whenever somebody reads the counters: a listener that has no descriptor waits its time.
+            if has_place {
+                host.wake_listener(cx);
+            }
         });
     }
 }
@@ -73,8 +79,8 @@ impl<S: 'static, V: Service<S>> Member<S, V> {
     /// Goes on with what came from other loops.
     fn take_in(&self, moved: Vec<MovingConnection>, cx: &mut Context<'_, S>) {
         for connection in moved {
-            let inserted = self.handle.insert_connection(cx, connection);
-            self.board.remove_coming(self.number);
+            let take_in = || self.handle.insert_connection(cx, connection);
+            let inserted = self.board.arrive(self.number, take_in);
             if let Err(refused) = inserted {
                 tracing::warn!(target: "trine::http", "a connection that moved found no place");
                 let reason = CloseReason::Overloaded;

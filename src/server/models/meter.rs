@@ -60,12 +60,30 @@ impl ServerMeter {
         counted
     }
 
+    /// Asks all loops to say what they count, for whoever wants counters that are no older than this
+    /// call: they are the [`answer`](ServerMeter::answer). O(loops), and a wake-up of each.
+    #[must_use]
+    pub fn ask(&self) -> Question {
+        Question(self.board.ask())
+    }
+
+    /// The counters of all loops together, once each of them has counted after the `question`; `None` before
+    /// that, within a turn or so of each. It never waits.
+    #[must_use]
+    pub fn answer(&self, question: &Question) -> Option<ServerMetrics> {
+        Some(sum(&self.board.answer(question.0)?))
+    }
+
     /// The counters of the workers, if there are any.
     #[must_use]
     pub fn workers(&self) -> Option<WorkerMetrics> {
         self.board.workers.get().map(|workers| workers.read())
     }
 }
+
+/// What the loops of a server were asked by [`ServerMeter::ask`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Question(u64);
 
 impl fmt::Debug for ServerMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

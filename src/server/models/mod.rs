@@ -18,19 +18,24 @@
 //!
 //! Several loops are one server to whoever operates it: they drain and end together, SIGHUP asks for
 //! new settings once and all take them, and a [`ServerMeter`] has the sum and the parts.
+//!
+//! What is counted by time or by event on each loop is a sum of all: 10 s of pressure on 4 loops are 40 s
+//! on a rung, and 4 entries. A flight recorder numbers the connections of its loop.
 
 mod board;
 mod desk;
+mod load;
 mod member;
 mod meter;
 mod serving;
+mod vigil;
 
 use crate::concurrency::{Pinning, TeamOptions, WorkerOptions};
 
 pub(super) use board::Part;
 pub(super) use desk::{Desk, Intake};
 pub(super) use meter::sum;
-pub use meter::{LoopMetrics, ServerMeter};
+pub use meter::{LoopMetrics, Question, ServerMeter};
 pub use serving::Serving;
 
 /// How many threads there are, and which does what.
@@ -92,11 +97,16 @@ pub enum Accepting {
     /// [meter](ServerMeter::loops) shows.
     ///
     /// Not for Unix sockets, which cannot be shared, nor for those that are
-    /// [handed over](crate::hand_over), of whose queues a successor would get one.
+    /// [handed over](crate::hand_over), of whose queues a successor would get one, nor for those that
+    /// came [as a descriptor](crate::reactor::StreamListener::from_descriptor): from a service manager,
+    /// or from a predecessor.
     #[default]
     Kernel,
     /// Loop 0 accepts, and gives each connection to the loop that has the fewest of those that have room.
     /// Even to one connection, for any socket, at the price of a wake-up for each connection that goes to
     /// another loop.
+    ///
+    /// When there is room nowhere, it is the idle clients of loop 0 that make some: those of the others stay
+    /// for their time, and clients may get 503 while they do. So it is for descriptors, too.
     One,
 }

@@ -7,6 +7,7 @@ use super::board::{Board, Part, part_of};
 use super::desk::desk;
 use super::member::Member;
 use super::meter::ServerMeter;
+use super::vigil::{Ending, Vigil};
 use super::{Accepting, CoreOptions, Model};
 use crate::concurrency::{Core, HalfSyncHalfAsync, LoopPerCore, TeamOptions};
 use crate::reactor::{Context, Error, ErrorKind, EventLoop, Result, Signal, Sources};
@@ -87,8 +88,9 @@ impl<R> Serving<R> {
     ///     |core, meter, event_loop| {
     ///         let meter = meter.clone();
     ///         if core.number() == 0 {
-    ///             let say = move |_: &mut (), _, _: &mut _| println!("{} requests", meter.read().requests);
-    ///             event_loop.every(Duration::from_secs(1), say)?;
+    ///             event_loop.every(Duration::from_secs(1), move |_, _, _| {
+    ///                 println!("{} requests", meter.read().requests);
+    ///             })?;
     ///         }
     ///         Ok(())
     ///     },
@@ -170,8 +172,10 @@ impl<F> Plan<F> {
             self.prepare(core, &board, events)?;
             let state = state();
             let member = lot.install(service(&board)?, core, &board, events)?;
+            let ending = Ending::new(&board, core.number());
             Ok((state, move |events: &mut EventLoop<S>| {
                 member.publish(&mut events.context());
+                drop(ending);
             }))
         })
     }
@@ -196,8 +200,10 @@ impl<F> Plan<F> {
             let handle = share.quarter(options, service, state, &mut cx)?.handle;
             care.attend(handle, &mut cx)?;
             let member = enlist(handle, core, &board, &mut cx)?;
+            let ending = Ending::new(&board, core.number());
             Ok((of_the_loop, move |events: &mut EventLoop<S>| {
                 member.publish(&mut events.context());
+                drop(ending);
             }))
         })
     }
@@ -217,9 +223,11 @@ impl<F> Plan<F> {
         let (share, care) = server.split()?;
         settings::check_loops(share.bounds.connections_max, loops)?;
         if options.rebalancing.is_some() && share.proactor.is_some() {
-            let what = "with operations: they are of one loop. Take the reactor, or no rebalancing";
+            let what = "the connections of a server by operations, which stay at their loop: take \
+                        Accepting::One, which is even from the beginning, or the reactor";
             return Err(Error::new(ErrorKind::Invalid, "rebalance", what));
         }
+        settings::check_memory(share.bounds.memory_max, &share.config, loops)?;
         let is_handed_over = care.hand_over.is_some();
         let imbalance_max = options.rebalancing.map_or(usize::MAX, |most| most.max(1));
         let board = Board::new(loops, share.bounds.connections_max, imbalance_max);
@@ -233,6 +241,7 @@ impl<F> Plan<F> {
         let of_all = Arc::clone(&board);
         let threads = LoopPerCore::new().loops(loops).pinning(options.pinning);
         let ended = threads.run_to_the_end(move |core, events| {
+            let ending = Ending::new(&board, core.number());
             self.prepare(core, &board, events)?;
             let state = state();
             let lot = {
@@ -242,8 +251,12 @@ impl<F> Plan<F> {
                     .expect("each loop is set up once")
             };
             let member = lot.install(service(), core, &board, events)?;
+            if core.number() == 0 {
+                Vigil::attach(&board, &mut events.context())?;
+            }
             Ok((state, move |events: &mut EventLoop<S>| {
                 member.publish(&mut events.context());
+                drop(ending); // here, or when the loop panicked
             }))
         });
         if of_all.is_drained() {
@@ -333,7 +346,12 @@ impl Share {
                     memory_max: part(self.bounds.memory_max).max(1),
                     ladder: self.bounds.ladder,
                 },
-                reserve: part(self.reserve),
+                reserve: match accepting {
+                    // Clients come to one, so descriptors run out there.
+                    Accepting::One if number == 0 => self.reserve,
+                    Accepting::One => 0,
+                    Accepting::Kernel => self.reserve.div_ceil(loops),
+                },
                 observer: observers.pop().map(Box::new),
                 recorder: self.recorder,
                 part: Some(Part::new(board, number)),
@@ -369,6 +387,9 @@ impl Door {
                 Ok(doors)
             }
             Accepting::Kernel if is_handed_over => refuse("a listening socket that is handed over"),
+            Accepting::Kernel if listener.is_taken_over() => {
+                refuse("a listening socket that another process may have as well")
+            }
             Accepting::Kernel if listener.local_address().is_none() => refuse("a Unix socket"),
             Accepting::Kernel => {
                 let Ok(more) = listener.more(board.loops() - 1) else {

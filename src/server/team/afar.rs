@@ -5,9 +5,10 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use super::carrier::Carrier;
 use super::ledger::{Ledger, Note, Tally};
 use crate::connection::{Connection, Deadlines};
-use crate::reactor::{Peer, Stream, Waker};
+use crate::reactor::{Peer, Waker};
 use crate::server::host::Host;
 use crate::server::ladder::Rung;
 use crate::server::observer::Noted;
@@ -42,7 +43,7 @@ pub(super) trait Elsewhere: Send {
 
 /// An accepted connection on its way to whoever runs it.
 pub(in crate::server) struct Arrival {
-    pub(in crate::server) stream: Stream,
+    pub(in crate::server) carrier: Carrier,
     pub(in crate::server) peer: Peer,
     pub(in crate::server) connection: Connection,
     pub(in crate::server) noted: Option<Noted>,

@@ -14,6 +14,9 @@
 //! request but the seat. So one connection sees its requests answered in order, but by any thread, and
 //! what a service remembers of a connection must be found by all of them.
 //!
+//! **By operations** ([`Server::proactor`]) the loop has the proactor, and a *ferry* for each connection
+//! that starts its operations (`ferry.rs`); a connection has no descriptor then and is only woken.
+//!
 //! **A call that waits** keeps its own thread, not the lead: the others go on, as many as there are.
 //!
 //! **What is shared.** The limits hold for all threads together: the loop counts the connections, and the
@@ -26,7 +29,10 @@
 mod afar;
 mod bench;
 mod books;
+mod carrier;
+mod ferry;
 mod ledger;
+mod quay;
 mod seats;
 
 use std::sync::Arc;
@@ -39,14 +45,15 @@ use super::reload::Reload;
 use crate::concurrency::{LeaderFollowers, Members, TeamOptions};
 use crate::http::{Request, Response, Status};
 use crate::reactor::{
-    Context, Error, ErrorKind, Event, EventSource, Listener, Next, Registry, Removed, Result,
-    Sources,
+    Context, Event, EventSource, Listener, Next, Registry, Removed, Result, Sources,
 };
 use crate::service::{Answered, Reply, Service};
 use crate::slab::Token;
 
 pub(super) use afar::{Afar, Arrival};
 pub(super) use bench::Bench;
+pub(super) use carrier::Carrier;
+pub(super) use ferry::Ferry;
 pub(super) use ledger::{Ledger, Note};
 
 /// What stands in the place of the service on a loop that only keeps the books: the service is where the
@@ -150,10 +157,6 @@ impl Share {
         S: 'static,
         V: Service<S>,
     {
-        if self.proactor.is_some() {
-            let what = "with operations: they are of one loop. Take the reactor, or another model";
-            return Err(Error::new(ErrorKind::Invalid, "start a team", what));
-        }
         let threads = options.threads.max(1);
         let places_max = options.handlers_max.max(1);
         self.bounds.connections_max = self.bounds.connections_max.min(places_max as usize);

@@ -17,12 +17,12 @@ use crate::slab::Token;
 use crate::time::Tick;
 
 impl<S: 'static, V: Service<S>> Handler<Bench<S, V>> for OnTeam<S> {
-    fn descriptor(&self) -> BorrowedFd<'_> {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         OnTeam::descriptor(self)
     }
 
     fn handle(&mut self, event: Event, bench: &mut Bench<S, V>, cx: &TeamContext<'_>) -> Next {
-        self.visit(event, bench, &mut { cx })
+        OnTeam::handle(self, event, bench, &mut { cx })
     }
 
     fn is_settled(&self) -> bool {
@@ -66,7 +66,12 @@ impl<S: 'static, V: Service<S>> Elsewhere for LeaderFollowers<Bench<S, V>> {
     }
 
     fn seat(&self, arrival: Arrival, ledger: &Arc<Ledger>) -> io::Result<()> {
-        let seated = self.insert_ready(OnTeam::<S>::seated(arrival, ledger));
+        let is_watched = arrival.carrier.descriptor().is_some();
+        let connection = OnTeam::<S>::seated(arrival, ledger);
+        let seated = match is_watched {
+            true => self.insert_ready(connection),
+            false => self.insert(connection),
+        };
         seated.map(drop).map_err(|(_, error)| error)
     }
 

@@ -150,8 +150,8 @@ mod tests {
     struct Guest(UnixStream, Sender<Removed>);
 
     impl Handler<()> for Guest {
-        fn descriptor(&self) -> BorrowedFd<'_> {
-            self.0.as_fd()
+        fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+            Some(self.0.as_fd())
         }
 
         fn handle(&mut self, _: Event, (): &mut (), _: &TeamContext<'_>) -> Next {
