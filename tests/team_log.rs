@@ -68,9 +68,9 @@ enum Guest {
 }
 
 impl Handler<()> for Guest {
-    fn descriptor(&self) -> BorrowedFd<'_> {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Guest::Panics(stream) | Guest::Echoes(stream) => stream.as_fd(),
+            Guest::Panics(stream) | Guest::Echoes(stream) => Some(stream.as_fd()),
         }
     }
 
