@@ -5,6 +5,7 @@ mod support;
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use support::client::{Client, End, get};
@@ -12,6 +13,7 @@ use support::team::start;
 use support::{PATIENCE, SHORT, run_with, site};
 use trine::concurrency::TeamOptions;
 use trine::http::Request;
+use trine::proactor::{Pattern, ProactorOptions};
 use trine::reactor::{ErrorKind, Mail};
 use trine::service::Reply;
 use trine::{Server, Sources};
@@ -34,6 +36,7 @@ fn clients_that_stand_in_the_queue_when_the_drain_begins_are_answered_and_closed
         let drain = event_loop.inbox(1, |(), mail, cx| {
             if let Mail::Message(grace) = mail {
                 cx.drain(grace);
+                thread::sleep(Duration::from_millis(20)); // the turn is no short one
             }
         })?;
         drain.try_send(PATIENCE * 100).unwrap();
@@ -71,21 +74,31 @@ fn a_drain_without_any_grace_closes_idle_clients_and_cuts_nobody() {
 
 #[test]
 fn a_client_whose_service_does_not_come_back_is_cut_in_the_books_too() {
+    one_is_cut(|server| server);
+}
+
+#[test]
+fn so_is_one_that_is_served_by_operations() {
+    one_is_cut(|server| {
+        server.proactor(ProactorOptions {
+            pattern: Pattern::Emulated,
+            ..ProactorOptions::default()
+        })
+    });
+}
+
+fn one_is_cut(configure: impl FnOnce(Server) -> Server) {
     let (enter, entered) = channel();
     let (release, released) = channel::<()>();
     let released = Arc::new(Mutex::new(released));
-    let server = start(
-        THREADS,
-        |server| server,
-        move || {
-            let (enter, released) = (enter.clone(), Arc::clone(&released));
-            move |_: &Request<'_>, reply: Reply<'_>, (): &mut ()| {
-                enter.send(()).unwrap();
-                let _ = released.lock().unwrap().recv_timeout(PATIENCE);
-                reply.text("late")
-            }
-        },
-    );
+    let server = start(THREADS, configure, move || {
+        let (enter, released) = (enter.clone(), Arc::clone(&released));
+        move |_: &Request<'_>, reply: Reply<'_>, (): &mut ()| {
+            enter.send(()).unwrap();
+            let _ = released.lock().unwrap().recv_timeout(PATIENCE);
+            reply.text("late")
+        }
+    });
     let (mut stuck, mut idle) = (server.client(), server.client());
     stuck.send(get("/"));
     entered.recv_timeout(PATIENCE).unwrap();

@@ -266,7 +266,7 @@ impl<S, V> Host<S, V> {
     }
 
     /// Connections that are not there only to be refused.
-    pub(super) fn served(&self) -> usize {
+    fn served(&self) -> usize {
         self.gate.live() - self.refused
     }
 

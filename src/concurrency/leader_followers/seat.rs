@@ -120,7 +120,7 @@ impl<T: 'static> Seat<T> {
     }
 
     /// As after the last tenant that it can have.
-    #[cfg(all(test, not(trine_loom)))]
+    #[cfg(test)]
     pub(super) fn wear_out(&self) {
         self.lock().generation = u32::MAX;
     }

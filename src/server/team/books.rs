@@ -10,6 +10,12 @@ use crate::server::host::{Host, ServerHandle};
 use crate::server::metrics::ServerMetrics;
 use crate::server::recording::Recording;
 
+/// Of a connection that does not come to its end.
+pub(super) const CUT: Note = Note {
+    reason: CloseReason::Forced,
+    counted: Counted::Served,
+};
+
 impl<S, V> Host<S, V> {
     /// The counters, with those of whoever else runs the connections.
     pub(in crate::server) fn counted(&self) -> ServerMetrics {
@@ -69,10 +75,13 @@ impl<S: 'static> ServerHandle<S, Books> {
     /// what that thread writes when it does is not read.
     pub(super) fn write_off(self, cx: &mut Context<'_, S>) {
         cx.with(self.host, |host, _| {
-            while host.served() > 0 {
-                host.metrics.count_close(CloseReason::Forced);
+            let closed = host.afar.as_ref().map(Afar::close);
+            let (left, owed) = closed.unwrap_or_default();
+            let cut = (0..owed).map(|_| CUT);
+            for Note { reason, counted } in left.into_iter().chain(cut) {
+                host.metrics.count_close(reason);
                 // No more are let in.
-                let _ = host.leave(Counted::Served);
+                let _ = host.leave(counted);
             }
         });
     }

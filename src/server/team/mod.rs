@@ -228,3 +228,41 @@ impl<C: 'static, T: 'static> EventSource<C> for Quarters<C, T> {
         EventSource::<C>::name(&self.members)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::reactor::EventLoop;
+
+    #[test]
+    fn a_server_that_is_taken_from_its_loop_again_leaves_no_thread_and_nobody_listens() {
+        type Alive = Arc<()>;
+        let alive = Alive::default();
+        let of_threads = Arc::clone(&alive);
+        let state = move || Arc::clone(&of_threads);
+        let service = || |_: &Request<'_>, reply: Reply<'_>, _: &mut Alive| reply.text("ok");
+        let server = Server::bind("127.0.0.77:0").unwrap(); // where no other test listens
+        let address = server.local_address().unwrap();
+        let mut events = EventLoop::<()>::new().unwrap();
+        let mut cx = events.context();
+        let (share, _) = server.split().unwrap();
+        let quartered = share
+            .quarter(TeamOptions::default(), service, state, &mut cx)
+            .unwrap();
+        assert!(Arc::strong_count(&alive) > 1);
+        quartered.remove_as(&service(), &mut cx);
+        assert_eq!(Arc::strong_count(&alive), 1, "a thread has its state still");
+        assert!(TcpStream::connect(address).is_err());
+        assert!(quartered.handle.metrics(&mut cx).is_none());
+        assert!(events.is_empty());
+    }
+
+    impl Quartered<()> {
+        /// For a service whose type has no name.
+        fn remove_as<V: Service<Arc<()>>>(&self, _: &V, cx: &mut Context<'_, ()>) {
+            self.remove::<Bench<Arc<()>, V>>(cx);
+        }
+    }
+}

@@ -136,7 +136,7 @@ impl<T: 'static> Team<T> {
     }
 }
 
-#[cfg(all(test, not(trine_loom)))]
+#[cfg(test)]
 mod tests {
     use std::os::fd::{AsFd, BorrowedFd};
     use std::os::unix::net::UnixStream;
