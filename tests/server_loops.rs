@@ -102,7 +102,11 @@ fn a_second_sigterm_forces_whoever_another_loop_waits_for() {
         eventually("it is held", || meter.read().requests == 3);
         kill_process(getpid(), Signal::Term).unwrap();
         idle.ends(End::Closed);
-        // A loop that had nothing left would be gone by now.
+        drop(idle);
+        eventually("loop 0 has nothing left", || {
+            meter.loops()[0].server.connections == 0
+        });
+        // A loop that does not wait for the others would be gone soon.
         thread::sleep(Duration::from_millis(100));
         assert!(!server.is_finished());
         kill_process(getpid(), Signal::Term).unwrap();
