@@ -192,9 +192,8 @@ fn a_state_that_panics_on_one_loop_ends_all() {
 /// What is said to whoever wants `server` on several loops by the kernel.
 fn refusal(server: Server) -> String {
     let server = server.under(model(2, Accepting::Kernel));
-    let refused = server
-        .run(|| respond(|_| thread_name()), || ())
-        .unwrap_err();
+    let server = thread::spawn(move || server.run(|| respond(|_| thread_name()), || ()));
+    let refused = ends(server).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid);
     refused.to_string()
 }
