@@ -92,7 +92,7 @@ fn connections_by_operations_do_not_move_to_even_out_loops() {
     let server = server.proactor(ProactorOptions::default());
     let error = server.under(moving).run(|| site, || ()).unwrap_err();
     assert!(
-        error.to_string().contains("they are of one loop"),
+        error.to_string().contains("which stay at their loop"),
         "{error}"
     );
 }
