@@ -19,7 +19,7 @@ use trine::concurrency::{Core, Fellows};
 use trine::reactor::{ErrorKind, StreamListener};
 use trine::server::{Accepting, CoreOptions, Model, ServerMeter};
 use trine::service::{Deferred, Reply, respond};
-use trine::{Response, Server};
+use trine::{EventLoop, Response, Server};
 
 fn model(loops: usize, accepting: Accepting) -> Model {
     Model::LoopPerCore(CoreOptions {
@@ -32,19 +32,20 @@ fn model(loops: usize, accepting: Accepting) -> Model {
 /// What a test has of a server: who ends it, and who counts.
 type Keys = (Fellows, ServerMeter);
 
+/// What is called for each loop before the server is put there.
+type SetUp =
+    Box<dyn Fn(&Core, &ServerMeter, &mut EventLoop<()>) -> trine::Result<()> + Send + Sync>;
+
 /// Gives the keys of the server to the test.
-fn keys() -> (
-    impl Fn(&Core, &ServerMeter, &mut trine::EventLoop<()>) -> trine::Result<()> + Send + Sync,
-    Receiver<Keys>,
-) {
+fn keys() -> (SetUp, Receiver<Keys>) {
     let (give, take) = channel();
-    let give = move |core: &Core, meter: &ServerMeter, _: &mut trine::EventLoop<()>| {
+    let give = move |core: &Core, meter: &ServerMeter, _: &mut EventLoop<()>| {
         if core.number() == 0 {
             give.send((core.fellows().clone(), meter.clone())).unwrap();
         }
         Ok(())
     };
-    (give, take)
+    (Box::new(give), take)
 }
 
 fn bound() -> (Server, SocketAddr) {
@@ -164,7 +165,7 @@ fn sighup_asks_once_and_all_loops_take_the_settings() {
 #[test]
 fn what_one_loop_cannot_set_up_ends_all_and_nothing_is_served() {
     let (server, address) = bound();
-    let set_up = |core: &Core, _: &ServerMeter, _: &mut trine::EventLoop<()>| match core.number() {
+    let set_up = |core: &Core, _: &ServerMeter, _: &mut EventLoop<()>| match core.number() {
         2 => Err(StreamListener::bind_tcp("192.0.2.1:1").unwrap_err()),
         _ => Ok(()),
     };
