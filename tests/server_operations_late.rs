@@ -1,4 +1,4 @@
-//! Clients of a server by operations that are about to be judged: what came, or was taken, in time counts,
+//! Clients of a server by operations that are about to be judged: what came in time counts,
 //! though the loop was late and nobody has told of it. On each driver of the proactor that this build has.
 //!
 //! The loop turns only when a test says so, so it is as late as the test wants.
@@ -9,17 +9,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 
-use support::client::get;
 use support::{SHORT, eventually, run, site};
 use trine::proactor::{Pattern, ProactorOptions};
 use trine::server::ServerHandle;
 use trine::service::Service;
 use trine::{EventLoop, Server};
-
-/// More than the sockets between two ends hold.
-const LARGE: usize = 24_000_000;
-/// Less than makes the kernel say of a send buffer of its least size (2.5 MB) that there is room: a third.
-const SLOW: usize = 200_000;
 
 /// Runs `test` with each driver.
 fn on_each(test: impl Fn(ProactorOptions)) {
@@ -104,26 +98,6 @@ fn a_head_that_did_not_come_whole_in_time_is_told_so() {
         thread::sleep(2 * SHORT);
         let line = first_line(&mut client, &mut events);
         assert_eq!(line, "HTTP/1.1 408 Request Timeout");
-    });
-}
-
-#[test]
-fn who_takes_a_little_more_than_the_least_is_not_cut() {
-    on_each(|options| {
-        let server = Server::bind("127.0.0.1:0").unwrap();
-        let server = server.write_rate(1_000, SHORT).proactor(options);
-        let mut events = EventLoop::new().unwrap();
-        let (mut client, handle) = seated(server, &mut events);
-        client.write_all(&get(&format!("/bytes/{LARGE}"))).unwrap();
-        turns(200, &mut events); // the sockets are full
-        let mut taken = vec![0; SLOW];
-        for window in 0..4 {
-            client.read_exact(&mut taken).unwrap();
-            thread::sleep(2 * SHORT);
-            turns(3, &mut events);
-            let seated = handle.connections(&mut events.context()).len();
-            assert_eq!(seated, 1, "cut at the end of window {window}");
-        }
     });
 }
 

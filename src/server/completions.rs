@@ -130,19 +130,6 @@ impl Completions {
         matches!(self.incoming, Incoming::UnderWay(_))
     }
 
-    /// Ends a send that is under way, so that it begins anew with the next [`start`](Completions::start):
-    /// the kernel, where it has a send wait for room, tries it only when a third of its buffer is free.
-    /// Whether there is one to begin.
-    #[cold]
-    pub(super) fn recall<S: 'static>(&mut self, cx: &mut Context<'_, S>) -> (bool, Readiness) {
-        let Outgoing::UnderWay(id) = self.outgoing else {
-            return (false, Readiness::default());
-        };
-        let came = self.proactor.cancel_early(cx, &self.socket, id);
-        let readiness = came.map_or_else(Readiness::default, |came| self.land(id, came));
-        (matches!(self.outgoing, Outgoing::Wanted), readiness)
-    }
-
     #[inline]
     fn is_spent(&self) -> bool {
         match &self.incoming {
@@ -185,7 +172,7 @@ impl Completions {
                 self.incoming = Incoming::End;
                 Readiness::READABLE.union(Readiness::READ_CLOSED)
             }
-            // Cancelled: to begin anew, or by the proactor's end, when the next one will not begin.
+            // Cancelled, which is the proactor's end: the next one will not begin.
             _ if is_receive => {
                 self.incoming = Incoming::Quiet;
                 Readiness::default()

@@ -38,6 +38,9 @@
 //! the kernel has taken its bytes. Before a client is judged (a deadline, a drain, an eviction), what has
 //! completed and was not told is looked for: what came in time wins. A client that has sent its end, or
 //! more than was read, and then resets, is found out by the next send, not before.
+//! On io_uring a send that waits is tried again only when a third of the socket's buffer is free, so a client
+//! that takes less than that in a window of [`write_rate`](Server::write_rate) may be cut though it is not too
+//! slow; and under either driver who takes nothing may be cut one window late.
 //!
 //! Connections are accepted by readiness under either pattern: the limit of connections, the reserve of
 //! descriptors and the pause when there are none decide before a client leaves the kernel's queue, and an

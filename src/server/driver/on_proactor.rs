@@ -40,7 +40,7 @@ impl<S: 'static, V: Service<S>> OnProactor<S, V> {
             },
             event => {
                 if self.is_to_be_judged(event, cx) {
-                    self.look(event, cx);
+                    self.look(cx);
                 }
                 ControlFlow::Continue(event)
             }
@@ -56,26 +56,15 @@ impl<S: 'static, V: Service<S>> OnProactor<S, V> {
         }
     }
 
-    /// Takes in all that has come before it is judged, not only what one buffer held, and tries again to
-    /// send what waits for room.
+    /// Takes in all that has come before it is judged, not only what one buffer held.
     #[cold]
-    fn look(&mut self, event: Event, cx: &mut Context<'_, S>) {
+    fn look(&mut self, cx: &mut Context<'_, S>) {
         for _ in 0..LOOKS_MAX {
             let came = self.stream.look(cx);
             self.ready = self.ready.union(came);
             if !came.is_readable() || !self.connection.is_reading() || !self.take_in(came, cx) {
                 break;
             }
-        }
-        if !matches!(event, Event::Deadline) {
-            return;
-        }
-        let (again, came) = self.stream.recall(cx);
-        self.ready = self.ready.union(came);
-        if again {
-            let began = self.start(cx).err().unwrap_or_default();
-            let came = self.stream.look(cx);
-            self.ready = self.ready.union(began).union(came);
         }
     }
 
