@@ -134,22 +134,28 @@ impl Buffer {
         self.end = len;
     }
 
-    /// Has `fill` write into the first `most` bytes of [`space`](Buffer::space) and say how many.
-    ///
-    /// # Panics
-    ///
-    /// When `fill` says more than that.
+    /// The first `most` bytes of [`space`](Buffer::space).
     #[inline(always)]
-    pub(crate) fn append_with(&mut self, most: usize, fill: impl FnOnce(&mut [u8]) -> usize) {
+    pub(crate) fn space_of(&mut self, most: usize) -> &mut [u8] {
         if self.bytes.len() - self.end < most {
             self.make_room(most);
         }
         let behind = self.end + most;
-        let len = fill(&mut self.bytes[self.end..behind]);
-        if len > most {
-            filled_too_much(len);
+        &mut self.bytes[self.end..behind]
+    }
+
+    /// Counts all but the last `left` bytes of [`space_of`](Buffer::space_of) `most` as data.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer.
+    #[inline(always)]
+    pub(crate) fn filled_but(&mut self, left: usize, most: usize) {
+        debug_assert!(most <= self.bytes.len() - self.end);
+        if left > most {
+            filled_too_much(left);
         }
-        self.end += len;
+        self.end += most - left;
     }
 
     /// Counts the first `len` bytes of [`space`](Buffer::space) as data.

@@ -28,8 +28,10 @@ pub use crate::connection::{Answered, Deferred, Flow, FlowError, Reply, Wake};
 pub trait Service<S = ()>: 'static {
     /// Answers `request` through `reply`, now or later.
     ///
-    /// It runs on the loop's thread, so it must not wait; what takes long defers, or the service runs on
-    /// worker threads. Should it panic, the client gets 500 and its connection ends, no other. (A value
+    /// It runs on the thread that serves the connection, which is the loop's, so it must not wait; what takes
+    /// long defers, or the service runs on worker threads. (Of a
+    /// [team](crate::concurrency::LeaderFollowers) it is one of several: a call that waits keeps only that
+    /// one.) Should it panic, the client gets 500 and its connection ends, no other. (A value
     /// that panics when it is dropped while another panic unwinds ends the process, as always in Rust,
     /// and so does any panic in a program built with `panic = "abort"`.)
     fn call(&mut self, request: &Request<'_>, reply: Reply<'_>, state: &mut S) -> Answered;
@@ -47,7 +49,7 @@ pub trait Service<S = ()>: 'static {
 /// One request and its answer in pieces, neither of which is ever whole in memory.
 ///
 /// The connection reads on only while pieces are taken, and asks for content only while the client
-/// takes it. All runs on the loop's thread and must not wait; who needs another thread's work takes
+/// takes it. All runs on the thread that serves the connection, the loop's or one of a team's, and must not wait; who needs another thread's work takes
 /// the [`waker`](Flow::waker) along. It is dropped when both bodies have ended, and as well when
 /// the client or a deadline ends the exchange: a body of which the [end](Exchange::end) was not told
 /// is not whole.
@@ -152,7 +154,8 @@ impl<S, F> Service<S> for Respond<F>
 where
     F: FnMut(&Request<'_>) -> Response + 'static,
 {
+    #[inline(always)]
     fn call(&mut self, request: &Request<'_>, reply: Reply<'_>, _: &mut S) -> Answered {
-        reply.send((self.function)(request))
+        reply.send_inline((self.function)(request))
     }
 }

@@ -102,7 +102,11 @@ fn a_second_sigterm_forces_whoever_another_loop_waits_for() {
         eventually("it is held", || meter.read().requests == 3);
         kill_process(getpid(), Signal::Term).unwrap();
         idle.ends(End::Closed);
-        // A loop that had nothing left would be gone by now.
+        drop(idle);
+        eventually("loop 0 has nothing left", || {
+            meter.loops()[0].server.connections == 0
+        });
+        // A loop that does not wait for the others would be gone soon.
         thread::sleep(Duration::from_millis(100));
         assert!(!server.is_finished());
         kill_process(getpid(), Signal::Term).unwrap();
@@ -188,9 +192,8 @@ fn a_state_that_panics_on_one_loop_ends_all() {
 /// What is said to whoever wants `server` on several loops by the kernel.
 fn refusal(server: Server) -> String {
     let server = server.under(model(2, Accepting::Kernel));
-    let refused = server
-        .run(|| respond(|_| thread_name()), || ())
-        .unwrap_err();
+    let server = thread::spawn(move || server.run(|| respond(|_| thread_name()), || ()));
+    let refused = ends(server).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid);
     refused.to_string()
 }

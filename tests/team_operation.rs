@@ -5,6 +5,7 @@ mod support;
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -94,18 +95,36 @@ fn hang_ups_and_resets_in_any_mix_end_each_connection_once() {
 #[test]
 fn new_settings_reach_the_acceptor_and_every_thread() {
     let unhurried = |server: Server| server.overload(Ladder::off());
-    let server = start(THREADS, unhurried, || site);
-    let mut clients: Vec<Client> = (0..16).map(|_| server.client()).collect();
-    let mut all_ask = || {
-        for client in &mut clients {
-            assert_eq!(client.get("/").status, 200);
+    let meeting = Arc::new(AtomicUsize::new(0));
+    let server = start(THREADS, unhurried, move || {
+        let meeting = Arc::clone(&meeting);
+        move |request: &Request<'_>, reply: Reply<'_>, state: &mut ()| match request.path() {
+            // Nobody is answered before every thread has somebody.
+            "/meet" => {
+                meeting.fetch_add(1, SeqCst);
+                eventually("all threads meet", || meeting.load(SeqCst) >= THREADS);
+                reply.text("met")
+            }
+            _ => site(request, reply, state),
         }
-    };
-    all_ask();
+    });
+    let mut clients: Vec<Client> = (0..16).map(|_| server.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 200);
+    }
     server.reload(|live: &mut Live| live.connections_max = 16);
     assert_eq!(server.client().answer().status, 503);
     server.reload(|live: &mut Live| live.config.deadlines.idle = SHORT.into());
-    all_ask();
+    let (meeting, others) = clients.split_at_mut(THREADS);
+    for client in &mut *meeting {
+        client.send(get("/meet"));
+    }
+    for client in &mut *meeting {
+        assert_eq!(client.answer().text(), "met");
+    }
+    for client in others {
+        assert_eq!(client.get("/").status, 200);
+    }
     server.awaits_closed(CloseReason::IdleTimeout, 16);
     assert_eq!(server.counters().server.reloads, 2);
 }
@@ -159,7 +178,9 @@ fn whoever_is_refused_by_the_loop_has_a_life_and_a_line_too() {
     assert_eq!(reason, CloseReason::Overloaded);
     drop(server);
     let statuses: Vec<_> = told.iter().collect();
-    assert!(statuses.contains(&Some(200)), "{statuses:?}");
+    for status in [200, 503] {
+        assert!(statuses.contains(&Some(status)), "{statuses:?}");
+    }
 }
 
 #[test]
@@ -229,7 +250,8 @@ fn a_drain_is_not_forced_for_connections_that_only_linger() {
 
 #[test]
 fn factories_that_panic_are_an_error_and_nobody_is_served() {
-    let server = Server::bind("127.0.0.1:0").unwrap();
+    // Where no other test listens.
+    let server = Server::bind("127.0.0.77:0").unwrap();
     let address = server.local_address().unwrap();
     let mut event_loop = EventLoop::<()>::new().unwrap();
     let options = TeamOptions::default();

@@ -3,17 +3,19 @@
 
 mod support;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use support::client::{Client, End, get};
 use support::team::start;
-use support::{PATIENCE, SHORT, eventually, promises, site};
+use support::{PATIENCE, SHORT, eventually, promises, run_with, site};
+use trine::concurrency::TeamOptions;
 use trine::http::{Request, Trailers};
 use trine::reactor::ErrorKind;
 use trine::server::{Ladder, Rung};
@@ -105,18 +107,61 @@ fn a_service_that_blocks_one_thread_keeps_no_other_from_serving() {
     }
 }
 
+/// Counts the requests that it and its thread have had, by a number of its own.
+struct Counting {
+    number: usize,
+    requests: u32,
+}
+
+impl Service<u32> for Counting {
+    fn call(&mut self, _: &Request<'_>, reply: Reply<'_>, state: &mut u32) -> Answered {
+        (self.requests, *state) = (self.requests + 1, *state + 1); // nothing is locked
+        reply.text(format!("{} {} {state}", self.number, self.requests))
+    }
+}
+
 #[test]
 fn each_thread_has_a_service_and_a_state_of_its_own() {
-    struct Counting(u32);
-    impl Service for Counting {
-        fn call(&mut self, _: &Request<'_>, reply: Reply<'_>, (): &mut ()) -> Answered {
-            self.0 += 1; // nothing is locked
-            reply.text(self.0.to_string())
+    let made = AtomicUsize::new(0);
+    let make = move || Counting {
+        number: made.fetch_add(1, Ordering::SeqCst),
+        requests: 0,
+    };
+    let options = TeamOptions {
+        threads: THREADS,
+        ..TeamOptions::default()
+    };
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let server = run_with(server, move |server, event_loop| {
+        server.attach_team(event_loop, options, make, || 0)
+    });
+    let mut counts: HashMap<String, Vec<u32>> = HashMap::new();
+    // A fast thread may serve everybody for a while; it cannot for ever.
+    let until = Instant::now() + PATIENCE;
+    while counts.len() < THREADS {
+        assert!(Instant::now() < until, "a thread has never had a request");
+        let answers = thread::scope(|scope| {
+            let ask = || {
+                let mut client = server.client();
+                let answers = (0..50).map(|_| client.get("/").text().to_owned());
+                answers.collect::<Vec<_>>()
+            };
+            let clients: Vec<_> = (0..16).map(|_| scope.spawn(ask)).collect();
+            let answers = clients.into_iter().flat_map(|it| it.join().unwrap());
+            answers.collect::<Vec<_>>()
+        });
+        for answer in answers {
+            let [number, requests, state] = answer.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{answer}");
+            };
+            assert_eq!(requests, state);
+            let own = counts.entry(number.to_owned()).or_default();
+            own.push(requests.parse().unwrap());
         }
     }
-    let server = start(1, plain, || Counting(0));
-    for number in 1..=20 {
-        assert_eq!(server.client().get("/").text(), number.to_string());
+    for mut own in counts.into_values() {
+        own.sort_unstable();
+        assert!((1..).zip(&own).all(|(number, counted)| number == *counted));
     }
 }
 
@@ -214,11 +259,17 @@ fn echoes(stream: TcpStream, mark: u8) {
 
 #[test]
 fn slow_and_idle_clients_are_cut_by_their_deadlines() {
-    let short = |server: Server| server.head_timeout(SHORT).idle_timeout(SHORT);
-    let server = start(THREADS, short, || site);
-    let (mut slow, mut idle, mut silent) = (server.client(), server.client(), server.client());
-    slow.send("GET / HT");
+    // Not too short for a client that is not slow but has to wait for a processor.
+    let head = |server: Server| {
+        server
+            .head_timeout(Duration::from_secs(2))
+            .idle_timeout(SHORT)
+    };
+    let server = start(THREADS, head, || site);
+    let mut idle = server.client();
     assert_eq!(idle.get("/").status, 200);
+    let (mut slow, mut silent) = (server.client(), server.client());
+    slow.send("GET / HT");
     assert_eq!(slow.answer().status, 408);
     idle.ends(End::Closed);
     silent.ends(End::Closed);

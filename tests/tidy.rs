@@ -190,6 +190,7 @@ const PRIVILEGES: [Privilege; 5] = [
         files: &[
             "src/reactor/net.rs",
             "src/reactor/operands.rs",
+            "src/reactor/shared_address.rs",
             "src/reactor/datagram.rs",
             "src/proactor/ring/address.rs",
             "src/proactor/ring/flight.rs",

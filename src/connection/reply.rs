@@ -45,7 +45,28 @@ impl Reply<'_> {
     /// client, which would wait for more, gets 500.
     #[inline]
     pub fn send(self, response: impl Borrow<Response>) -> Answered {
+        self.send_inline(response)
+    }
+
+    /// [`send`](Reply::send) as a part of whatever calls it, however many do; but only the straight way.
+    #[inline(always)]
+    pub(crate) fn send_inline(self, response: impl Borrow<Response>) -> Answered {
         let response = response.borrow();
+        // What is known of the response where it is made is asked first.
+        match (http::plain_content(response), self.to) {
+            (Some(content), To::Connection(to))
+                if content.len() <= LARGE && to.context == ResponseContext::PLAIN =>
+            {
+                http::encode_plain(content, to.date, to.output);
+                *to.outcome = Outcome::Sent;
+                Answered { _private: () }
+            }
+            (_, to) => Reply { to }.send_any(response),
+        }
+    }
+
+    #[inline(never)]
+    fn send_any(self, response: &Response) -> Answered {
         if Reply::is_final(response) {
             match self.to {
                 To::Connection(to) => {

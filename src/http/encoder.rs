@@ -45,27 +45,32 @@ const OWN_PIECES_BYTES_MAX: usize = 256;
 /// enough.
 #[inline]
 pub fn encode(response: &Response, context: ResponseContext, date: &HttpDate, output: &mut Buffer) {
-    let is_plain = response.status == Status::OK
-        && response.content_type == ContentType::Text
-        && response.field_lines.is_empty()
-        && context == ResponseContext::PLAIN;
-    match is_plain {
-        true => encode_plain(&response.body, date, output),
-        false => encode_any(response, context, date, output),
+    match plain_content(response) {
+        Some(content) if context == ResponseContext::PLAIN => encode_plain(content, date, output),
+        _ => encode_any(response, context, date, output),
     }
 }
 
-/// A text with status 200 and nothing to be said about it: as [`encode_any`] would, in three pieces.
+/// The content of a text with status 200 and nothing to be said about it.
 #[inline(always)]
-fn encode_plain(content: &[u8], date: &HttpDate, output: &mut Buffer) {
+pub(crate) fn plain_content(response: &Response) -> Option<&[u8]> {
+    let is_plain = response.status == Status::OK
+        && response.content_type == ContentType::Text
+        && response.field_lines.is_empty();
+    is_plain.then_some(&response.body[..])
+}
+
+/// [Plain](plain_content) content in a [plain](ResponseContext::PLAIN) exchange: as [`encode`], in three
+/// pieces.
+#[inline(always)]
+pub(crate) fn encode_plain(content: &[u8], date: &HttpDate, output: &mut Buffer) {
     let most = OWN_PIECES_BYTES_MAX + content.len();
-    output.append_with(most, |space| {
-        let mut pieces = Pieces::within(space);
-        pieces.put(date.plain_head());
-        pieces.put_number_and_end(content.len() as u64);
-        pieces.put_slice(content);
-        pieces.written()
-    });
+    let mut pieces = Pieces::within(output.space_of(most));
+    pieces.put(date.plain_head());
+    pieces.put_number_and_end(content.len() as u64);
+    pieces.put_slice(content);
+    let left = pieces.space.len();
+    output.filled_but(left, most);
 }
 
 #[inline(never)]

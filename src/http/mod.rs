@@ -144,7 +144,7 @@ pub use body::BodyDecoder;
 pub use date::{DateCache, HttpDate};
 pub(crate) use encoder::{
     CHUNK_OVERHEAD_BYTES_MAX, Content, encode_beginning, encode_chunk, encode_head,
-    encode_last_chunk,
+    encode_last_chunk, encode_plain, plain_content,
 };
 pub use encoder::{ResponseContext, encode, encode_continue, encode_error};
 pub use error::ParseError;

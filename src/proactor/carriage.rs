@@ -122,6 +122,20 @@ impl Proactor {
         early?
     }
 
+    /// Cancels operation `id` on `socket`: what it has come to, if it ends at once. As [`take_early`] else.
+    ///
+    /// [`take_early`]: Proactor::take_early
+    #[cold]
+    pub(crate) fn cancel_early<S: 'static>(
+        &self,
+        cx: &mut Context<'_, S>,
+        socket: &Socket,
+        id: OperationId,
+    ) -> Option<Came> {
+        self.cancel(cx, id);
+        self.take_early(cx, socket, id)
+    }
+
     /// Cancels what is under way on `socket` and closes it: at once, or when the kernel lets go.
     pub(crate) fn release<S: 'static>(&self, cx: &mut Context<'_, S>, socket: Socket) {
         cx.with(self.shared, |shared, cx| {

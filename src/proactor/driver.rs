@@ -5,7 +5,7 @@
 //! | [`begin`](Shared::begin) | tried at once if the socket is known to be ready, else it waits for it | put into the submission queue |
 //! | [`end`](Shared::end) | given back at once, unless a thread has it | a wish to the kernel |
 //! | [`drive`](Shared::drive) | what threads have done | all that was gathered goes to the kernel, what has completed comes |
-//! | [`look_at`](Shared::look_at) | tried at once, whatever is known of the socket | as `drive` |
+//! | [`look_at`](Shared::look_at) | tried at once, whatever is known of the socket | as `drive`, until the kernel has put nothing off |
 //! | [`watch`](Shared::watch) | a source of the loop that hears of the socket | nothing |
 //!
 //! Each ends every operation that it began by `Shared::complete`, with the last word said once.
@@ -26,6 +26,10 @@ use super::table::Lane;
 use crate::reactor::{Context, Error, OperationId, Result};
 use crate::slab::Token;
 use crate::time::Tick;
+
+/// How often the kernel is called for one look.
+#[cfg(feature = "io-uring")]
+const LOOKS: usize = 4;
 
 pub(super) enum Driver {
     Emulated(Files),
@@ -168,9 +172,14 @@ impl Shared {
             Driver::Emulated(_) => emulated::look_at(self, token, cx),
             #[cfg(feature = "io-uring")]
             Driver::Ring(_) => {
-                if self.drive(cx) {
-                    self.call_pump(cx);
+                // A receive waits before it is tried, and what woke it is done with a later call: what
+                // lies there already comes with the second call, or the third.
+                for _ in 0..LOOKS {
+                    if !self.drive(cx) {
+                        return;
+                    }
                 }
+                self.call_pump(cx);
             }
         }
     }

@@ -22,7 +22,9 @@ pub struct ProactorOptions {
     pub operations_max: usize,
     /// Size of a buffer of the proactor's own, in bytes.
     pub buffer_bytes: usize,
-    /// How many of them are kept, and with io_uring given to the kernel ahead: a power of two.
+    /// How many of them are kept, and with io_uring given to the kernel ahead: a power of two. A kernel
+    /// before 5.19 takes none ahead, which is logged once: each receive under way then holds a buffer of its
+    /// own, that of an idle connection too.
     pub buffers: u16,
     /// Operations that are handed to the kernel with one call, with io_uring: a power of two.
     /// Completions that it has room for are twice as many; what is more, the kernel keeps.

@@ -192,6 +192,11 @@ impl<S: 'static> Context<'_, S> {
         matches!(self.core.base.phase, Phase::Draining { .. } | Phase::Forced)
     }
 
+    /// Whether the loop drains, and not every source has been told.
+    pub(crate) fn owes_drain(&self) -> bool {
+        self.core.owes_drain()
+    }
+
     /// What is left of the time that a drain may take; nothing when none is under way.
     pub(crate) fn grace_left(&self) -> Duration {
         match self.core.base.phase {
@@ -221,7 +226,8 @@ impl<S: 'static> Context<'_, S> {
     }
 
     /// Takes a shared value out of the loop for good; its key finds nothing from then on. `None`
-    /// when a caller further out is using it, it is of another loop, or it was taken out before.
+    /// when a caller further out is using it, a source holds it, it is of another loop, or it was taken out
+    /// before. It stays whole then.
     pub fn unshare<T: 'static>(&mut self, local: Local<T>) -> Option<T> {
         self.core.locals.remove(local)
     }

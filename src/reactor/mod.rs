@@ -74,6 +74,7 @@ mod phases;
 mod registry;
 mod reserve;
 mod schedule;
+mod shared_address;
 mod signal_source;
 mod signals;
 #[cfg(feature = "testing")]

@@ -24,7 +24,7 @@ use rustix::net::{
 };
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
-use super::error::{Error, ErrorKind, Result};
+use super::error::{Error, Result};
 use super::peer::Peer;
 #[cfg(feature = "testing")]
 use super::simulated::SimulatedSocket;
@@ -200,58 +200,11 @@ impl StreamListener {
         listener.map_err(|error| Error::io("listen on", address.to_string(), error))
     }
 
-    /// Listens on `address` with `sockets` sockets, for as many loops. The kernel gives a connection
-    /// to one of them, by a hash of its addresses (`SO_REUSEPORT`, socket(7)), whether or not its loop
-    /// has time; so each must be served, and one that is dropped takes its queue along.
-    ///
-    /// # Errors
-    ///
-    /// As [`bind_tcp`](StreamListener::bind_tcp). An address that another program shares with
-    /// nobody but itself is in use, too.
-    pub fn bind_tcp_for(
-        sockets: usize,
-        address: impl ToSocketAddrs,
-    ) -> Result<Vec<StreamListener>> {
-        // Bound without sharing it is refused when anybody listens there; it also gets the port.
-        let first = StreamListener::bind_tcp(address)?;
-        let mut all = first.more(sockets.saturating_sub(1))?;
-        all.insert(0, first);
-        all.truncate(sockets);
-        Ok(all)
-    }
-
-    /// So many more sockets that listen on the address of this one, with which the kernel spreads the
-    /// connections from now on; who waits in the queue of this one stays there.
-    ///
-    /// # Errors
-    ///
-    /// For a Unix socket, and for one that another user bound.
-    pub(crate) fn more(&self, sockets: usize) -> Result<Vec<StreamListener>> {
-        let Some(address) = self.local_address() else {
-            let what = "a Unix socket: only TCP has several sockets at one address";
-            return Err(Error::new(ErrorKind::Invalid, "divide", what));
-        };
-        let listen = || {
-            let own = SockRef::from(&self.end);
-            own.set_reuse_port(true)?;
-            let another = |_| {
-                let socket = tcp_socket(address)?;
-                if address.is_ipv6() {
-                    socket.set_only_v6(own.only_v6()?)?;
-                }
-                socket.set_reuse_port(true)?;
-                StreamListener::listening(socket, &SockAddr::from(address))
-            };
-            (0..sockets).map(another).collect::<io::Result<_>>()
-        };
-        listen().map_err(|error| Error::io("listen on", address.to_string(), error))
-    }
-
     fn tcp(address: SocketAddr) -> io::Result<StreamListener> {
         StreamListener::listening(tcp_socket(address)?, &SockAddr::from(address))
     }
 
-    fn listening(socket: Socket, address: &SockAddr) -> io::Result<StreamListener> {
+    pub(super) fn listening(socket: Socket, address: &SockAddr) -> io::Result<StreamListener> {
         socket.bind(address)?;
         socket.listen(BACKLOG)?;
         Ok(StreamListener {
@@ -436,7 +389,7 @@ pub(crate) fn resolve(address: impl ToSocketAddrs) -> Result<SocketAddr> {
 }
 
 /// A TCP socket with what those that it accepts inherit.
-fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
+pub(super) fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = stream_socket(Domain::for_address(address))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {

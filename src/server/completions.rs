@@ -121,6 +121,37 @@ impl Completions {
         readiness
     }
 
+    /// Begins to receive, when all that came is read. Whether a receive is under way.
+    #[cold]
+    pub(super) fn ask_for_more<S: 'static>(&mut self, cx: &mut Context<'_, S>) -> bool {
+        if self.is_spent() && self.receive(cx).is_err() {
+            return false; // it is broken, which the next read says
+        }
+        matches!(self.incoming, Incoming::UnderWay(_))
+    }
+
+    /// Ends a send that is under way, so that it begins anew with the next [`start`](Completions::start):
+    /// the kernel, where it has a send wait for room, tries it only when a third of its buffer is free.
+    /// Whether there is one to begin.
+    #[cold]
+    pub(super) fn recall<S: 'static>(&mut self, cx: &mut Context<'_, S>) -> (bool, Readiness) {
+        let Outgoing::UnderWay(id) = self.outgoing else {
+            return (false, Readiness::default());
+        };
+        let came = self.proactor.cancel_early(cx, &self.socket, id);
+        let readiness = came.map_or_else(Readiness::default, |came| self.land(id, came));
+        (matches!(self.outgoing, Outgoing::Wanted), readiness)
+    }
+
+    #[inline]
+    fn is_spent(&self) -> bool {
+        match &self.incoming {
+            Incoming::Quiet => true,
+            Incoming::Bytes { filled, read } => *read == filled.len(),
+            _ => false,
+        }
+    }
+
     #[inline]
     fn land(&mut self, id: OperationId, came: Came) -> Readiness {
         match came {
@@ -154,7 +185,7 @@ impl Completions {
                 self.incoming = Incoming::End;
                 Readiness::READABLE.union(Readiness::READ_CLOSED)
             }
-            // Cancelled, which is the proactor's end: the next one will not begin.
+            // Cancelled: to begin anew, or by the proactor's end, when the next one will not begin.
             _ if is_receive => {
                 self.incoming = Incoming::Quiet;
                 Readiness::default()
@@ -179,12 +210,7 @@ impl Completions {
         charge: impl FnOnce(usize) -> Charge,
         cx: &mut Context<'_, S>,
     ) -> std::result::Result<(), Readiness> {
-        let spent = match &self.incoming {
-            Incoming::Quiet => true,
-            Incoming::Bytes { filled, read } => *read == filled.len(),
-            _ => false,
-        };
-        if spent {
+        if self.is_spent() {
             self.receive(cx)?;
         }
         match self.outgoing {

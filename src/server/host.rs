@@ -169,6 +169,7 @@ impl<S, V> Host<S, V> {
     pub(super) fn leave(&mut self, counted: Counted) -> Option<Token> {
         self.refused -= usize::from(counted == Counted::Refused);
         self.reserve.refill();
+        self.pools.tell();
         let waiting = self.gate.leave();
         if let Some(part) = &self.part {
             part.leave();

@@ -96,7 +96,7 @@ impl Share {
         let proactor = match self.proactor {
             None => None,
             Some(options) => {
-                let options = settings::room_for(options, self.bounds.connections_max);
+                let options = settings::room_for(options);
                 Some(Proactor::new(cx, options)?)
             }
         };

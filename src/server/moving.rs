@@ -51,7 +51,9 @@ fn refuse(what: &str, token: Token, why: &str) -> Error {
 }
 
 impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
-    /// The connections of the server, served or being refused, in no order. O(slots of the loop).
+    /// The connections of the server, served or being refused, in no order; of one on a
+    /// [team](super::Server::attach_team) only those being refused, as the others are not on the loop.
+    /// O(slots of the loop).
     pub fn connections(&self, cx: &mut Context<'_, S>) -> Vec<Token> {
         let tokens = (0..cx.index_bound()).filter_map(|slot| cx.token_at(slot));
         let tokens: Vec<Token> = tokens.collect();
@@ -125,7 +127,8 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
     /// # Errors
     ///
     /// Gives it back when this server has as many connections as it may, the table of sources is full, the
-    /// socket cannot be registered, and inside the server's own service.
+    /// socket cannot be registered, inside the server's own service, and when a
+    /// [team](super::Server::attach_team) has the service: connections do not move there.
     pub fn insert_connection(
         &self,
         cx: &mut Context<'_, S>,
@@ -134,8 +137,9 @@ impl<S: 'static, V: Service<S>> ServerHandle<S, V> {
         let mut refused = Some(moving);
         let home = cx.hold(self.host);
         let inserted = cx.with(self.host, |host, cx| {
-            let (full, home) = (host.is_full(), home?);
-            let moving = refused.take_if(|_| !full)?;
+            let is_closed = host.is_full() || host.afar.is_some();
+            let home = home?;
+            let moving = refused.take_if(|_| !is_closed)?;
             let Parts {
                 mut luggage,
                 noted,

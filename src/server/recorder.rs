@@ -194,16 +194,25 @@ impl Recorder {
         }
     }
 
-    /// The connection is gone.
-    pub(super) fn close(&mut self, token: Token, nanos: u64, reason: CloseReason) {
-        let place = self.lives.get_mut(token.index() as usize);
-        let life = place.and_then(|place| place.take_if(|life| life.token == token));
-        let Some(mut life) = life else {
-            return;
-        };
+    /// The connection is gone. What is to be said of it, if it ended badly.
+    #[must_use]
+    pub(super) fn close(
+        &mut self,
+        token: Token,
+        nanos: u64,
+        reason: CloseReason,
+    ) -> Option<BadEnd> {
+        let place = self.lives.get_mut(token.index() as usize)?;
+        let mut life = place.take_if(|life| life.token == token)?;
         life.end = Some((nanos, reason));
-        life.log(reason);
+        let blame = life.blame(reason);
+        let bad = (blame != Blame::Nobody).then(|| BadEnd {
+            blame,
+            reason,
+            life: life.timeline(),
+        });
         self.keep(life);
+        bad
     }
 
     /// The life of a connection that goes to another loop.
@@ -296,22 +305,6 @@ impl Life {
         }
     }
 
-    /// Says what led to a bad end.
-    fn log(&self, reason: CloseReason) {
-        let (connection, peer) = (self.number, &self.peer);
-        match self.blame(reason) {
-            Blame::Server => {
-                let life = self.timeline();
-                tracing::warn!(target: "trine::http", connection, %peer, %reason, %life, "a connection ended badly");
-            }
-            Blame::Client => {
-                let life = self.timeline();
-                tracing::info!(target: "trine::http", connection, %peer, %reason, %life, "a connection ended badly");
-            }
-            Blame::Nobody => {}
-        }
-    }
-
     fn blame(&self, reason: CloseReason) -> Blame {
         match reason {
             CloseReason::HandlerTimeout
@@ -350,6 +343,33 @@ enum Blame {
     Client,
     /// It is the ordinary end of a life, or one of many for the same cause, which are counted.
     Nobody,
+}
+
+/// What led to a bad end. Whoever hears of it is not ours: it is said when nothing is locked.
+pub(super) struct BadEnd {
+    blame: Blame,
+    reason: CloseReason,
+    life: Timeline,
+}
+
+impl BadEnd {
+    pub(super) fn log(&self) {
+        let BadEnd {
+            blame,
+            reason,
+            life,
+        } = self;
+        let (connection, peer) = (life.connection, &life.peer);
+        match blame {
+            Blame::Server => {
+                tracing::warn!(target: "trine::http", connection, %peer, %reason, %life, "a connection ended badly");
+            }
+            Blame::Client => {
+                tracing::info!(target: "trine::http", connection, %peer, %reason, %life, "a connection ended badly");
+            }
+            Blame::Nobody => {}
+        }
+    }
 }
 
 impl Entry {

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::host::ServerHandle;
 use super::recorder::Recorder;
 use super::timeline::Timeline;
+use crate::connection::CloseReason;
 use crate::reactor::Context;
 use crate::service::Service;
+use crate::slab::Token;
 
 /// Where the lives of connections are recorded.
 #[derive(Debug)]
@@ -44,6 +46,14 @@ impl Recording {
         match self {
             Recording::Own(recorder) => add(recorder),
             Recording::Shared(recorder) => add(&mut lock(recorder)),
+        }
+    }
+
+    /// The connection is gone. Says what led to it, if it ended badly, when nothing is locked any more.
+    pub(super) fn close(&mut self, token: Token, nanos: u64, reason: CloseReason) {
+        let bad = self.add(|recorder| recorder.close(token, nanos, reason));
+        if let Some(bad) = bad {
+            bad.log();
         }
     }
 }

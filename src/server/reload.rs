@@ -66,14 +66,16 @@ impl<S> Reload<S> for OnReload<S> {
 }
 
 impl Server {
-    /// On SIGHUP, calls `change` with a copy of the settings, and with the state that the service is
-    /// lent (of [several loops](super::Model::LoopPerCore), on loop 0). When it succeeds, and the settings make sense, they hold from then on, for each
+    /// On SIGHUP, calls `change` with a copy of the settings, and with the state of the loop, which is what
+    /// a service on the loop is lent (of [several loops](super::Model::LoopPerCore), on loop 0). When it
+    /// succeeds, and the settings make sense, they hold from then on, for each
     /// connection from its next state on. When it fails, or panics, the old ones stay, which is
     /// logged and [counted](super::ServerMetrics::reloads_failed); the next SIGHUP asks again. Change
     /// the state last: it is not put back.
     ///
     /// It runs on the loop, so everybody waits for it: read a file, but no network. A service on
-    /// [worker threads](crate::concurrency) has a state of its own on each; share what changes there. Of
+    /// [worker threads](crate::concurrency) or a [team](Server::attach_team) has a state of its own on each;
+    /// share what changes there. Of
     /// [several loops](super::Model::LoopPerCore) it runs on one, with the state of that one, and all take
     /// the settings.
     ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::host::{Bounds, REFUSALS};
+use super::host::Bounds;
 use super::observer::Observer;
 use super::served::Served;
 use super::{Ladder, Server};
@@ -118,7 +118,9 @@ impl<R> Server<R> {
     /// connections hold is bounded for [each](Config::connection_memory_max), and before it is reached
     /// the [ladder](super::Ladder) does something about it. Not counted: what the service keeps itself,
     /// the kernel's buffers, heads kept for [`on_served`](Server::on_served), entries of the
-    /// [flight recorder](Server::flight_recorder), and 48 to 160 bytes for each connection.
+    /// [flight recorder](Server::flight_recorder), 48 to 160 bytes for each connection, and with a
+    /// [proactor](Server::proactor) up to two of its buffers for each connection: of bytes that came and wait
+    /// to be read, and of an answer of up to 4,096 bytes that is being sent.
     ///
     /// It is a limit of this server alone, as is that of the connections: several in one process, on one
     /// loop or on several, are to be given parts of what there is. One server [under](Server::under) loop
@@ -144,9 +146,8 @@ impl<R> Server<R> {
     /// Moves the bytes of connections by the operations of a [`proactor`](crate::proactor), which is made
     /// on the loop the server is put on; see [patterns](super#patterns). The default is the reactor.
     ///
-    /// [`operations_max`](ProactorOptions::operations_max) is raised to two for each of
-    /// [`connections_max`](Server::connections_max), if it is less: a connection that finds no room for an
-    /// operation is reset. Which driver it is in the end, [`ServerMetrics`](super::ServerMetrics::pattern)
+    /// [`operations_max`](ProactorOptions::operations_max) does not count here: operations are bounded by the
+    /// connections, of which each has one each way, and their limit may be [reloaded](Server::reload). Which driver it is in the end, [`ServerMetrics`](super::ServerMetrics::pattern)
     /// says.
     ///
     /// ```no_run
@@ -293,10 +294,13 @@ pub(super) fn check_bounds(bounds: &Bounds) -> Result<()> {
     bounds.ladder.check()
 }
 
-/// The options with room for the operations of all connections: one each way.
-pub(super) fn room_for(options: ProactorOptions, connections_max: usize) -> ProactorOptions {
-    let connections = connections_max.saturating_add(REFUSALS);
-    let operations_max = options.operations_max.max(connections.saturating_mul(2));
+/// The options without a limit on operations: those of a server are bounded by its connections, one each
+/// way, and that limit may be raised later. Zero stays, to be refused.
+pub(super) fn room_for(options: ProactorOptions) -> ProactorOptions {
+    let operations_max = match options.operations_max {
+        0 => 0,
+        _ => usize::MAX,
+    };
     ProactorOptions {
         operations_max,
         ..options

@@ -60,6 +60,7 @@ impl<S: 'static, V: Service<S>> Unit<'_, S, V> {
     /// place names then, and so becomes part of the way of a request. Shared by several it is too
     /// large for that, which costs each request about a hundred instructions.
     #[inline(always)]
+    #[expect(clippy::extra_unused_type_parameters)]
     pub(super) fn call<By>(
         &mut self,
         request: &Request<'_>,

@@ -125,7 +125,6 @@ impl<T: Read + Write> Client<T> {
     pub fn answer(&mut self) -> Answer {
         let mut answer = self.head();
         let length = answer.length();
-        self.fill(length);
         answer.body = self.octets(length);
         answer
     }

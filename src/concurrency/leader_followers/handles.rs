@@ -83,7 +83,7 @@ impl Handles {
                     team.force();
                     continue;
                 }
-                Phase::Forced if team.live() == 0 => return Ok(None),
+                Phase::Forced { .. } if team.live() == 0 => return Ok(None),
                 _ => {}
             }
             self.wait(team)?;
@@ -122,18 +122,18 @@ impl Handles {
 
     /// The next seat that is to hear of the drain, or of its end.
     fn tell<T: 'static>(&mut self, team: &Team<T>) -> Option<Task<T>> {
-        let (is_forced, pass) = match team.phase() {
-            Phase::Running | Phase::Over => return None,
-            Phase::Draining { .. } => (false, 1),
-            Phase::Forced => (true, 2),
-        };
         // `told` counts over both passes, so that the second begins at the first seat again.
         let seats = team.seats();
-        if is_forced {
-            self.told = self.told.max(seats);
-        }
-        while self.told < seats * pass {
-            let index = (self.told % seats) as u32;
+        let last = match team.phase() {
+            Phase::Running | Phase::Over => return None,
+            Phase::Draining { .. } => seats,
+            Phase::Forced { tells } => {
+                self.told = self.told.max(if tells { 0 } else { seats });
+                seats * 2
+            }
+        };
+        while self.told < last {
+            let (index, is_forced) = ((self.told % seats) as u32, self.told >= seats);
             self.told += 1;
             if let Some((token, handler)) = team.seize_any(index, Event::Drain, is_forced) {
                 return Some(match is_forced {
@@ -184,7 +184,7 @@ impl Handles {
         self.refresh();
         // Once more from the first seat: somebody may have come since.
         self.told = match team.phase() {
-            Phase::Forced => team.seats(),
+            Phase::Forced { .. } => self.told.min(team.seats()),
             _ => self.told,
         };
         Ok(())

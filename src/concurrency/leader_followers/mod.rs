@@ -46,7 +46,7 @@ use crate::reactor::{
 };
 use crate::slab::Token;
 use crate::thread::start_thread;
-use crate::time::{Span, Tick};
+use crate::time::Tick;
 use crate::unwind::discard;
 use handles::Handles;
 use seat::First;
@@ -201,24 +201,10 @@ impl<T: 'static> LeaderFollowers<T> {
             team: Arc::clone(&team),
             threads: Vec::new(),
             ended,
-            drains_at: Tick::NEVER,
+            drain: Drain::Unheard,
         };
-        let (make, (made, makes)) = (Arc::new(make), mpsc::channel());
-        for number in 0..options.threads.max(1) {
-            let (team, make) = (Arc::clone(&team), Arc::clone(&make));
-            let (alive, made) = (alive.clone(), made.clone());
-            let run = move || {
-                let _alive: Sender<Infallible> = alive;
-                let mut local = make(number);
-                let _ = made.send(()); // whoever waits for it has given up
-                drop(made);
-                team.follow(&mut local);
-            };
-            let thread = start_thread(format!("trine-team-{number}"), run);
-            let thread = thread.map_err(|error| Error::io("start", "a thread of a team", error))?;
-            members.threads.push(thread);
-        }
-        drop((alive, made));
+        let (made, makes) = mpsc::channel();
+        members.start(options.threads.max(1), (alive, made), make)?;
         for number in 0..members.threads.len() {
             makes.recv().map_err(|_| {
                 let what = format!("a team: only {number} threads could make what is theirs");
@@ -260,11 +246,12 @@ impl<T: 'static> LeaderFollowers<T> {
         u32::try_from(self.team.seats()).unwrap_or(u32::MAX)
     }
 
-    /// Shows `look` whoever is in a seat, unless somebody has him in hand. Locks the seat.
+    /// Shows `look` whoever is in a seat, unless somebody has him in hand, and the present: not before any
+    /// that he was told. Locks the seat.
     pub(crate) fn look<R>(
         &self,
         seat: u32,
-        look: impl FnOnce(&dyn Handler<T>) -> R,
+        look: impl FnOnce(&dyn Handler<T>, Tick) -> R,
     ) -> Option<(Token, R)> {
         self.team.look(seat, look)
     }
@@ -302,8 +289,16 @@ pub(crate) struct Members<T: 'static> {
     threads: Vec<JoinHandle<()>>,
     /// Disconnected when the last thread has ended; nothing is ever sent.
     ended: Receiver<Infallible>,
-    /// When the team is to be told that the loop drains, if it is.
-    drains_at: Tick,
+    drain: Drain,
+}
+
+/// What the team knows of a drain of the loop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Drain {
+    Unheard,
+    /// The loop drains, and not every source of it has been told.
+    Heard,
+    Told,
 }
 
 /// How long the end waits for a handler that is in a call of its own. Nothing ends such a thread: it is left
@@ -316,21 +311,24 @@ impl<S: 'static, T: 'static> EventSource<S> for Members<T> {
     }
 
     fn handle(&mut self, event: Event, _: &mut S, cx: &mut Context<'_, S>) -> Next {
-        match event {
-            // Listeners hear of the drain as well, and hand on whom they have: before the team is told
-            // everybody is.
-            Event::Drain => self.drains_at = cx.now().after(Span::from_millis(1)),
-            Event::Deadline => {
-                self.drains_at = Tick::NEVER;
-                // The loop cuts the drain, and so the team, when the time is over. The team by itself only
-                // if the loop does not come to it.
-                self.team.drain(cx.now(), cx.grace_left() + PATIENCE);
-            }
-            _ => {}
+        if let Event::Drain = event {
+            self.drain = Drain::Heard;
         }
-        match self.team.is_over() {
-            true => Next::Close,
-            false => Next::Until(self.drains_at),
+        // Listeners hear of the drain as well, and hand on whom they have: before the team is told
+        // everybody is.
+        if self.drain == Drain::Heard && !cx.owes_drain() {
+            self.drain = Drain::Told;
+            // The loop cuts the drain, and so the team, when the time is over. The team by itself only
+            // if the loop does not come to it.
+            self.team.drain(cx.now(), cx.grace_left() + PATIENCE);
+        }
+        if let Some(error) = self.team.take_failure() {
+            cx.fail(Error::io("wait for", "events of a team", error), PATIENCE);
+        }
+        match (self.team.is_over(), self.drain) {
+            (true, _) => Next::Close,
+            (false, Drain::Heard) => Next::Again,
+            (false, Drain::Unheard | Drain::Told) => Next::Wait,
         }
     }
 
@@ -338,9 +336,57 @@ impl<S: 'static, T: 'static> EventSource<S> for Members<T> {
         "leader/followers"
     }
 
-    /// Those that are in somebody's hands are not.
+    /// What is unfinished is known when the threads have ended: [`removed`](EventSource::removed) says it.
     fn is_settled(&self) -> bool {
-        self.team.is_settled()
+        true
+    }
+
+    fn removed(self: Box<Self>, _: Removed, _: &mut S, cx: &mut Context<'_, S>) {
+        self.end(cx);
+    }
+}
+
+impl<T: 'static> Members<T> {
+    /// Starts so many threads. `alive` goes with the last of them, and `made` with the last that has made
+    /// what is its own: neither is here any more when one cannot be started, and the others are waited for.
+    fn start(
+        &mut self,
+        threads: usize,
+        (alive, made): (Sender<Infallible>, Sender<()>),
+        make: impl Fn(usize) -> T + Send + Sync + 'static,
+    ) -> Result<()> {
+        let make = Arc::new(make);
+        for number in 0..threads {
+            let (team, make) = (Arc::clone(&self.team), Arc::clone(&make));
+            let (alive, made) = (alive.clone(), made.clone());
+            let run = move || {
+                let _alive = alive;
+                let mut local = make(number);
+                let _ = made.send(()); // whoever waits for it has given up
+                drop(made);
+                team.follow(&mut local);
+            };
+            let thread = start_thread(format!("trine-team-{number}"), run);
+            let thread = thread.map_err(|error| Error::io("start", "a thread of a team", error))?;
+            self.threads.push(thread);
+        }
+        Ok(())
+    }
+
+    /// Ends the team. If the loop drains, whoever has not heard of it is told first, and what had to be cut
+    /// even so is an error of the loop.
+    pub(crate) fn end<S: 'static>(self, cx: &mut Context<'_, S>) {
+        let team = Arc::clone(&self.team);
+        if cx.is_draining() {
+            team.drain(cx.now(), PATIENCE);
+        }
+        drop(self);
+        let cut = team.cut();
+        if cut > 0 && cx.is_draining() {
+            let what = format!("the drain: handlers of a team that were unfinished: {cut}");
+            let error = Error::new(ErrorKind::DrainForced, "complete", what);
+            cx.fail(error, Duration::ZERO);
+        }
     }
 }
 

@@ -32,6 +32,8 @@ struct Inside<T> {
     is_queued: bool,
     /// Whether it has not been told [`Event::Resumed`], which is the first.
     is_new: bool,
+    /// Whether it has been told of the drain, or will be when it is parked.
+    knows_drain: bool,
     /// What the handler returned last.
     deadline: Tick,
     /// When the wheel looks at this seat, or has been asked to; `NEVER` when it does not. Never later
@@ -96,6 +98,7 @@ impl<T: 'static> Seat<T> {
                 missed: Missed::default(),
                 is_queued: false,
                 is_new: false,
+                knows_drain: false,
                 deadline: Tick::NEVER,
                 armed: Tick::NEVER,
             }),
@@ -111,8 +114,15 @@ impl<T: 'static> Seat<T> {
         inside.deadline = Tick::NEVER;
         inside.missed = Missed::default();
         inside.is_queued = false;
+        inside.knows_drain = false;
         inside.is_new = first == First::Resumed;
         Some(inside.generation)
+    }
+
+    /// As after the last tenant that it can have.
+    #[cfg(test)]
+    pub(super) fn wear_out(&self) {
+        self.lock().generation = u32::MAX;
     }
 
     /// Takes the handler for `event`, if it is parked; if not, notes the event. `None` for a stale token
@@ -160,8 +170,16 @@ impl<T: 'static> Seat<T> {
         }
     }
 
+    /// The tenant, whom the caller has in hand, is to be told of the drain, if he has not been.
+    pub(super) fn owes_drain(&self) {
+        let mut inside = self.lock();
+        if !std::mem::replace(&mut inside.knows_drain, true) {
+            inside.missed.note(Event::Drain);
+        }
+    }
+
     /// Takes whoever is parked there, whatever its token; a busy one is told by `event`, and so is a new one,
-    /// unless it is `even_if_new`.
+    /// unless it is `even_if_new`. Nobody is told twice of the drain.
     pub(super) fn seize_any(
         &self,
         index: u32,
@@ -169,8 +187,13 @@ impl<T: 'static> Seat<T> {
         even_if_new: bool,
     ) -> Option<(Token, Box<dyn Handler<T>>)> {
         let mut inside = self.lock();
+        if let Hold::Empty = inside.hold {
+            return None;
+        }
+        let is_known = std::mem::replace(&mut inside.knows_drain, true);
         match &inside.hold {
             Hold::Empty => return None,
+            _ if is_known && !even_if_new => return None,
             Hold::Parked(_) if even_if_new || !inside.is_new => {}
             Hold::Parked(_) | Hold::Busy => {
                 inside.missed.note(event);
@@ -195,15 +218,6 @@ impl<T: 'static> Seat<T> {
                 Some((Token::from_bits(bits), look(&**handler)))
             }
             _ => None,
-        }
-    }
-
-    /// Whether nothing is lost when it is cut: nobody is there, or one that says so.
-    pub(super) fn is_settled(&self) -> bool {
-        match &self.lock().hold {
-            Hold::Empty => true,
-            Hold::Parked(handler) => handler.is_settled(),
-            Hold::Busy => false,
         }
     }
 

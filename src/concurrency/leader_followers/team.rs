@@ -1,11 +1,12 @@
 //! What the threads of a team share: the seats, and what a thread leaves for the leader.
 
+mod ending;
+
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::baton::Baton;
 use super::handles::{Handles, NANOS_PER_TICK};
@@ -14,23 +15,12 @@ use super::task::{Moment, Task, What};
 use super::{Handler, TeamContext, TeamMetrics};
 use crate::reactor::{Event, Next, Registrar, Remote, Removed, Waker, Watch, monotonic_nanos};
 use crate::slab::Token;
-use crate::time::{Span, Tick};
+use crate::time::Tick;
 use crate::unwind::discard;
+pub(super) use ending::Phase;
 
 /// Times in a row that a handler is called for what came while it ran, before others have their turn.
 const RUNS_MAX: usize = 16;
-
-/// Where the team is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Phase {
-    Running,
-    Draining {
-        until: Tick,
-    },
-    /// All handlers are removed, whatever they have under way.
-    Forced,
-    Over,
-}
 
 pub(super) struct Team<T> {
     pub(super) baton: Baton<Handles>,
@@ -42,6 +32,8 @@ pub(super) struct Team<T> {
     /// Whether `phase` is anything but running: asked for each event.
     is_draining: AtomicBool,
     live: AtomicUsize,
+    /// Handlers that were cut and had something under way.
+    cut: AtomicUsize,
     /// What the timerfd is set to: who parks with an earlier deadline rings.
     horizon: AtomicU64,
     arms: Mutex<Vec<(u32, Tick)>>,
@@ -49,6 +41,8 @@ pub(super) struct Team<T> {
     counters: Counters,
     /// Told when the team has ended.
     ended: Mutex<Option<Waker>>,
+    /// Why it cannot wait any more.
+    failure: Mutex<Option<io::Error>>,
 }
 
 #[derive(Default)]
@@ -75,16 +69,28 @@ impl<T: 'static> Team<T> {
             phase: Mutex::new(Phase::Running),
             is_draining: AtomicBool::new(false),
             live: AtomicUsize::new(0),
+            cut: AtomicUsize::new(0),
             horizon: AtomicU64::new(u64::MAX),
             arms: Mutex::default(),
             leftovers: Mutex::default(),
             counters: Counters::default(),
             ended: Mutex::default(),
+            failure: Mutex::default(),
         }
     }
 
-    /// The life of a thread: leads, hands the lead on, serves.
+    /// The life of a thread. What panics beside the handlers (whoever listens to the log may) costs the
+    /// team no thread.
     pub(super) fn follow(&self, local: &mut T) {
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.take_turns(local))) {
+            self.counters.panics.fetch_add(1, Ordering::Relaxed);
+            discard(payload);
+        }
+        self.clear(local);
+    }
+
+    /// Leads, hands the lead on, serves; until it is over.
+    fn take_turns(&self, local: &mut T) {
         while let Some(mut lead) = self.baton.take() {
             let task = match lead.held() {
                 Some(handles) => handles.next(self),
@@ -94,10 +100,7 @@ impl<T: 'static> Team<T> {
             match task {
                 Ok(Some(task)) => self.run(task, local),
                 Ok(None) => self.end_if_empty(),
-                Err(error) => {
-                    tracing::error!(target: "trine::loop", %error, "a team of threads cannot wait for events");
-                    self.end();
-                }
+                Err(error) => self.fail(error),
             }
         }
     }
@@ -109,22 +112,19 @@ impl<T: 'static> Team<T> {
         first: First,
     ) -> Result<Token, (Box<dyn Handler<T>>, io::Error)> {
         let full = || io::Error::new(io::ErrorKind::QuotaExceeded, "every seat is taken");
-        let Some(index) = lock(&self.free).pop() else {
-            return Err((handler, full()));
-        };
-        let Some(seat) = self.seats.get(index as usize) else {
-            return Err((handler, full()));
-        };
         // It is in the hands of this thread until it is registered, so that no edge is lost: what epoll
         // says meanwhile is noted in the seat.
-        let Some(generation) = seat.occupy(first) else {
-            return Err((handler, full())); // the seat is retired
+        let Some((index, seat, generation)) = self.occupy(first) else {
+            return Err((handler, full()));
         };
         let token = Token::from_bits(u64::from(generation) << 32 | u64::from(index));
         if let Err(error) = self.enter(&*handler, token) {
             seat.let_go();
             lock(&self.free).push(index);
             return Err((handler, error));
+        }
+        if self.is_draining.load(Ordering::SeqCst) {
+            seat.owes_drain(); // those who are told may have been told already
         }
         let is_to_queue = match seat.park(handler, None, true, first == First::Resumed) {
             Parked::In { is_to_queue, .. } => is_to_queue,
@@ -134,6 +134,18 @@ impl<T: 'static> Team<T> {
             self.resume(token);
         }
         Ok(token)
+    }
+
+    /// A free seat, with its number and that of its new tenant. Those that have had as many as can be told
+    /// apart are free no more.
+    fn occupy(&self, first: First) -> Option<(u32, &Seat<T>, u32)> {
+        loop {
+            let index = lock(&self.free).pop()?;
+            let seat = self.seats.get(index as usize)?;
+            if let Some(generation) = seat.occupy(first) {
+                return Some((index, seat, generation));
+            }
+        }
     }
 
     /// Has the handler watched and counted.
@@ -189,14 +201,10 @@ impl<T: 'static> Team<T> {
     pub(super) fn look<R>(
         &self,
         index: u32,
-        look: impl FnOnce(&dyn Handler<T>) -> R,
+        look: impl FnOnce(&dyn Handler<T>, Tick) -> R,
     ) -> Option<(Token, R)> {
+        let look = |handler: &dyn Handler<T>| look(handler, present_tick(monotonic_nanos()));
         self.seats.get(index as usize)?.look(index, look)
-    }
-
-    /// Whether nothing is lost when all are cut.
-    pub(super) fn is_settled(&self) -> bool {
-        self.seats.iter().all(Seat::is_settled)
     }
 
     /// Changes a parked handler, which has a turn then. False when it is gone, or in somebody's hands.
@@ -235,8 +243,8 @@ impl<T: 'static> Team<T> {
                 Ok(next) => next,
                 Err(payload) => {
                     self.counters.panics.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(target: "trine::loop", ?token, "a handler panicked");
                     discard(payload);
+                    say(|| tracing::error!(target: "trine::loop", ?token, "a handler panicked"));
                     return self.remove(seat, handler, Removed::Panicked, local, &cx);
                 }
             };
@@ -246,7 +254,7 @@ impl<T: 'static> Team<T> {
                 Next::Wait => Some(Tick::NEVER),
                 Next::Until(at) => Some(at),
             };
-            if self.is_forced() {
+            if self.is_ending() {
                 return self.remove(seat, handler, Removed::Forced, local, &cx);
             }
             let even_so = next == Next::Again || runs >= RUNS_MAX;
@@ -273,7 +281,7 @@ impl<T: 'static> Team<T> {
         let nanos = monotonic_nanos();
         TeamContext {
             token,
-            now: Tick(nanos.div_ceil(NANOS_PER_TICK)).max(at.now),
+            now: present_tick(nanos).max(at.now),
             nanos,
             unix_seconds: at.unix_seconds,
             is_draining: self.is_draining.load(Ordering::SeqCst),
@@ -290,6 +298,12 @@ impl<T: 'static> Team<T> {
         cx: &TeamContext<'_>,
     ) {
         let token = cx.token();
+        if why == Removed::Forced {
+            let is_settled = catch_unwind(AssertUnwindSafe(|| handler.is_settled()));
+            let is_settled = is_settled.map_err(discard).unwrap_or(false);
+            self.cut
+                .fetch_add(usize::from(!is_settled), Ordering::SeqCst);
+        }
         // Before the descriptor is closed: a duplicate elsewhere would keep it registered. It may be
         // closed already, or given away, and then even asking for it may panic.
         let deregister = || {
@@ -301,8 +315,10 @@ impl<T: 'static> Team<T> {
         let removed = catch_unwind(AssertUnwindSafe(|| handler.removed(why, local, cx)));
         if let Err(payload) = removed {
             self.counters.panics.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(target: "trine::loop", ?token, "a handler panicked when it was removed");
             discard(payload);
+            say(
+                || tracing::error!(target: "trine::loop", ?token, "a handler panicked when it was removed"),
+            );
         }
         lock(&self.free).push(token.index());
         let live = self.live.fetch_sub(1, Ordering::SeqCst) - 1;
@@ -322,71 +338,6 @@ impl<T: 'static> Team<T> {
     fn resume(&self, token: Token) {
         lock(&self.leftovers).push(token);
         self.remote.ring();
-    }
-
-    pub(super) fn drain(&self, now: Tick, grace: Duration) {
-        let mut phase = lock(&self.phase);
-        if *phase == Phase::Running {
-            *phase = Phase::Draining {
-                until: now.after(Span::from(grace)),
-            };
-            self.is_draining.store(true, Ordering::SeqCst);
-        }
-        drop(phase);
-        self.remote.ring();
-    }
-
-    pub(super) fn force(&self) {
-        let mut phase = lock(&self.phase);
-        if *phase != Phase::Over {
-            *phase = Phase::Forced;
-            self.is_draining.store(true, Ordering::SeqCst);
-        }
-        drop(phase);
-        self.remote.ring();
-    }
-
-    /// Ends it, unless somebody has come since it was found empty.
-    fn end_if_empty(&self) {
-        let mut phase = lock(&self.phase);
-        if *phase == Phase::Over || self.live() == 0 {
-            *phase = Phase::Over;
-            drop(phase);
-            self.end();
-        }
-    }
-
-    fn end(&self) {
-        *lock(&self.phase) = Phase::Over;
-        self.baton.end();
-        if let Some(waker) = lock(&self.ended).take() {
-            waker.wake();
-        }
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        match self.is_draining.load(Ordering::SeqCst) {
-            false => Phase::Running,
-            true => *lock(&self.phase),
-        }
-    }
-
-    fn is_forced(&self) -> bool {
-        self.phase() == Phase::Forced
-    }
-
-    /// `waker` is called when the team has ended; at once if it has.
-    pub(super) fn tell_at_the_end(&self, waker: Waker) {
-        *lock(&self.ended) = Some(waker);
-        if self.is_over()
-            && let Some(waker) = lock(&self.ended).take()
-        {
-            waker.wake();
-        }
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        *lock(&self.phase) == Phase::Over
     }
 
     pub(super) fn live(&self) -> usize {
@@ -423,6 +374,16 @@ impl<T: 'static> Team<T> {
             panics: read(&self.counters.panics),
         }
     }
+}
+
+/// Rounded up, as deadlines are counted from it.
+fn present_tick(nanos: u64) -> Tick {
+    Tick(nanos.div_ceil(NANOS_PER_TICK))
+}
+
+/// Whoever listens to the log may panic: that is no reason to leave anything undone.
+fn say(log: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(log)).map_err(discard);
 }
 
 fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {

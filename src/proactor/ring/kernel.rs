@@ -104,7 +104,12 @@ impl Kernel {
         }
         let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         ring.submitter().register_eventfd(eventfd.as_raw_fd())?;
-        let provided = Provided::new(&ring, buffers, pool).ok(); // an older kernel has none
+        let provided = Provided::new(&ring, buffers, pool);
+        if let Err(error) = &provided {
+            // An older kernel has none, or refuses the memory.
+            tracing::warn!(target: "trine::proactor", %error, "io_uring takes no buffers ahead: each receive under way holds one of its own");
+        }
+        let provided = provided.ok();
         Ok(Kernel {
             ring,
             flights: Vec::new(),

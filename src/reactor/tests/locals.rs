@@ -78,3 +78,43 @@ fn what_the_streams_of_a_listener_share_goes_with_the_last_of_listener_and_strea
     assert_eq!(events.context().core.locals.len(), 1);
     assert!(events.context().remove(first));
 }
+
+#[test]
+fn a_value_that_is_held_is_not_taken_out_and_stays_whole() {
+    let mut events = virtual_loop::<()>();
+    let mut cx = events.context();
+    let key = cx.share(vec![1_u32]);
+    let held = cx.hold(key).unwrap();
+    assert_eq!(cx.unshare(key), None, "it is held");
+    held.lend().unwrap().push(2);
+    assert!(held.lend().is_some(), "given back");
+    assert_eq!(cx.with(key, |value, _| value.len()), Some(2), "still there");
+    let second = held.clone();
+    drop(held);
+    assert_eq!(cx.unshare(key), None, "held by another");
+    drop(second);
+    assert_eq!(cx.unshare(key), Some(vec![1, 2]));
+    assert!(cx.hold(key).is_none(), "it is gone");
+}
+
+#[test]
+fn a_key_of_another_loop_holds_nothing() {
+    let (mut events, mut others) = (virtual_loop::<()>(), virtual_loop::<()>());
+    let key = events.context().share(1_u32);
+    let _ = others.context().share(2_u32); // at the same place
+    assert!(others.context().hold(key).is_none());
+    assert!(events.context().hold(key).is_some());
+}
+
+#[test]
+fn what_is_lent_is_not_lent_again_meanwhile() {
+    let mut events = virtual_loop::<()>();
+    let mut cx = events.context();
+    let key = cx.share(1_u32);
+    let held = cx.hold(key).unwrap();
+    let lent = held.lend().unwrap();
+    assert!(held.lend().is_none());
+    assert_eq!(cx.with(key, |value, _| *value), None);
+    drop(lent);
+    assert_eq!(cx.with(key, |value, _| *value), Some(1));
+}

@@ -79,7 +79,7 @@ impl<S: 'static, V: Service<S>, T: Transport> Driver<S, Held<Host<S, V>>, T> {
             host.report(Some(end), cx);
             host.metrics.count_close(end);
             if let Some(recorder) = &mut host.recorder {
-                recorder.add(|recorder| recorder.close(cx.token(), cx.nanos(), end));
+                recorder.close(cx.token(), cx.nanos(), end);
             }
             host.leave(counted)
         });

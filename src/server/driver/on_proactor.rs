@@ -3,13 +3,17 @@
 use std::ops::ControlFlow;
 
 use super::{Counted, Driver};
-use crate::connection::Connection;
+use crate::connection::{Connection, Step, Turn};
 use crate::reactor::{
     Context, Event, EventSource, Held, Next, Peer, Readiness, Removed, ShortRead,
 };
 use crate::server::completions::Completions;
 use crate::server::host::Host;
+use crate::server::transport::Transport;
 use crate::service::Service;
+
+/// Buffers that are taken in before a judgement: enough for any head, however small they are.
+const LOOKS_MAX: usize = 1024;
 
 /// A connection of a loop, by a proactor.
 pub(in crate::server) type OnProactor<S, V> = Driver<S, Held<Host<S, V>>, Completions>;
@@ -36,7 +40,7 @@ impl<S: 'static, V: Service<S>> OnProactor<S, V> {
             },
             event => {
                 if self.is_to_be_judged(event, cx) {
-                    self.ready = self.ready.union(self.stream.look(cx));
+                    self.look(event, cx);
                 }
                 ControlFlow::Continue(event)
             }
@@ -49,6 +53,69 @@ impl<S: 'static, V: Service<S>> OnProactor<S, V> {
             Event::Deadline | Event::Drain => true,
             Event::Resumed => cx.is_draining() || self.connection.is_asked_for_place(),
             _ => false,
+        }
+    }
+
+    /// Takes in all that has come before it is judged, not only what one buffer held, and tries again to
+    /// send what waits for room.
+    #[cold]
+    fn look(&mut self, event: Event, cx: &mut Context<'_, S>) {
+        for _ in 0..LOOKS_MAX {
+            let came = self.stream.look(cx);
+            self.ready = self.ready.union(came);
+            if !came.is_readable() || !self.connection.is_reading() || !self.take_in(came, cx) {
+                break;
+            }
+        }
+        if !matches!(event, Event::Deadline) {
+            return;
+        }
+        let (again, came) = self.stream.recall(cx);
+        self.ready = self.ready.union(came);
+        if again {
+            let began = self.start(cx).err().unwrap_or_default();
+            let came = self.stream.look(cx);
+            self.ready = self.ready.union(began).union(came);
+        }
+    }
+
+    /// Reads what has come, without going further. Whether there may be more to read.
+    #[cold]
+    fn take_in(&mut self, came: Readiness, cx: &mut Context<'_, S>) -> bool {
+        let home = self.home.clone();
+        let Some(mut host) = home.lend() else {
+            return false;
+        };
+        let Host {
+            config,
+            pools,
+            date,
+            observer,
+            recorder,
+            is_watched,
+            ..
+        } = &mut *host;
+        let mut turn = Turn::new(cx.now(), date.at(cx.unix_seconds()), config, pools);
+        if *is_watched && let Some(observer) = observer {
+            turn.journal = observer.journal(cx.token());
+        }
+        let step = self.read_all(&mut turn);
+        if *is_watched && let Some(recorder) = recorder {
+            self.record(recorder, Event::Ready(came), &turn, 0, cx);
+        }
+        if step == Some(Step::Shutdown) {
+            let _ = self.stream.shutdown_write(); // comes once; it fails if the client is gone: as well
+        }
+        step.is_none() && self.stream.ask_for_more(cx)
+    }
+
+    /// The copy that is sent counts from now on, and is perhaps too much for the server.
+    #[cold]
+    fn judge_copy(&self, cx: &mut Context<'_, S>) {
+        if let Some(mut host) = self.home.lend()
+            && host.is_near_a_limit()
+        {
+            host.judge_in(self.home.key(), cx);
         }
     }
 
@@ -78,7 +145,12 @@ impl<S: 'static, V: Service<S>> EventSource<S> for OnProactor<S, V> {
             return next;
         }
         match self.start(cx) {
-            Ok(()) => next,
+            Ok(()) => {
+                if self.connection.output().len() > crate::server::completions::COUNTED_FROM {
+                    self.judge_copy(cx);
+                }
+                next
+            }
             Err(broken) => {
                 self.ready = self.ready.union(broken);
                 Next::Again

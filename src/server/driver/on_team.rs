@@ -35,6 +35,20 @@ struct Newcomer {
     nanos: u64,
 }
 
+/// Closes the socket and leaves its note when it is dropped.
+struct Leaving<'a> {
+    ledger: &'a Ledger,
+    last: Option<(Carrier, Note)>,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some((carrier, note)) = self.last.take() {
+            carrier.leave(note, self.ledger);
+        }
+    }
+}
+
 impl<S: 'static> OnTeam<S> {
     pub(in crate::server) fn seated(arrival: Arrival, ledger: &Arc<Ledger>) -> OnTeam<S> {
         let Arrival {
@@ -67,6 +81,11 @@ impl<S: 'static> OnTeam<S> {
     /// One that only lingers has said its last word.
     pub(in crate::server) fn is_settled(&self) -> bool {
         self.connection.is_settled()
+    }
+
+    /// Whether it was asked to go, and has had no turn since.
+    pub(in crate::server) fn is_asked_for_place(&self) -> bool {
+        self.connection.is_asked_for_place()
     }
 
     /// What is watched, if the connection sees to its socket itself.
@@ -158,13 +177,16 @@ impl<S: 'static> OnTeam<S> {
     fn leave<V>(mut self, bench: &mut Bench<S, V>, cx: &mut impl Present) {
         let reason = self.ended();
         let counted = self.counted;
+        // Written last, and also when a listener of the user's panics: the place is free.
+        let _leaving = Leaving {
+            ledger: &self.home.ledger,
+            last: Some((self.stream, Note { reason, counted })),
+        };
         bench.host.report(Some(reason), cx);
         if let Some(recorder) = &mut bench.host.recorder {
-            recorder.add(|recorder| recorder.close(cx.token(), cx.nanos(), reason));
+            recorder.close(cx.token(), cx.nanos(), reason);
         }
         bench.publish();
-        self.stream
-            .leave(Note { reason, counted }, &self.home.ledger);
     }
 
     /// Since when it has been idle, if it is.

@@ -401,6 +401,10 @@ mod tests {
         assert_eq!(board.load_with_room(1), Some(0));
         assert!(board.take_place(0));
         assert!(!board.take_place(0));
+        Part::new(&board, 1).enter();
+        board.want_place();
+        Part::new(&board, 1).leave();
+        assert!(board.take_place(0));
     }
 
     #[test]

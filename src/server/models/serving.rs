@@ -88,8 +88,9 @@ impl<R> Serving<R> {
     ///     |core, meter, event_loop| {
     ///         let meter = meter.clone();
     ///         if core.number() == 0 {
-    ///             let say = move |_: &mut (), _, _: &mut _| println!("{} requests", meter.read().requests);
-    ///             event_loop.every(Duration::from_secs(1), say)?;
+    ///             event_loop.every(Duration::from_secs(1), move |_, _, _| {
+    ///                 println!("{} requests", meter.read().requests);
+    ///             })?;
     ///         }
     ///         Ok(())
     ///     },
@@ -222,7 +223,8 @@ impl<F> Plan<F> {
         let (share, care) = server.split()?;
         settings::check_loops(share.bounds.connections_max, loops)?;
         if options.rebalancing.is_some() && share.proactor.is_some() {
-            let what = "with operations: they are of one loop. Take the reactor, or no rebalancing";
+            let what = "the connections of a server by operations, which stay at their loop: take \
+                        Accepting::One, which is even from the beginning, or the reactor";
             return Err(Error::new(ErrorKind::Invalid, "rebalance", what));
         }
         settings::check_memory(share.bounds.memory_max, &share.config, loops)?;

@@ -36,7 +36,8 @@ pub(super) trait Elsewhere: Send {
         deadlines: (&Deadlines, Option<&Deadlines>),
     ) -> Option<(Token, Tick)>;
 
-    /// Asks one of them to go if it is idle still. False when it is not, or is gone.
+    /// Asks one of them to go if it is idle still. False when it is not, or is gone; and when it was asked
+    /// before and no thread has come to it, so that nobody counts on its place.
     fn ask_for_place(&self, token: Token) -> bool;
 }
 
@@ -85,7 +86,23 @@ impl Afar {
     }
 
     pub(in crate::server) fn seat(&self, arrival: Arrival) -> io::Result<()> {
-        self.team.seat(arrival, &self.ledger)
+        // One that is ferried leaves its note with its ferry.
+        let is_owed = arrival.carrier.descriptor().is_some() && self.ledger.owe();
+        let seated = self.team.seat(arrival, &self.ledger);
+        if is_owed && seated.is_err() {
+            self.ledger.owe_no_more();
+        }
+        seated
+    }
+
+    /// The note of one more connection comes by the ledger. False when nobody reads it.
+    pub(super) fn owe(&self) -> bool {
+        self.ledger.owe()
+    }
+
+    /// Nobody reads the ledger any more. How many notes were still to come.
+    pub(super) fn close(&self) -> (Vec<Note>, usize) {
+        self.ledger.close()
     }
 
     /// Has the threads go by new settings. How many connections there may be.

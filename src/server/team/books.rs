@@ -3,10 +3,18 @@
 use super::Books;
 use super::afar::Afar;
 use super::ledger::{Note, Tally};
+use crate::connection::CloseReason;
 use crate::reactor::Context;
+use crate::server::driver::Counted;
 use crate::server::host::{Host, ServerHandle};
 use crate::server::metrics::ServerMetrics;
 use crate::server::recording::Recording;
+
+/// Of a connection that does not come to its end.
+pub(super) const CUT: Note = Note {
+    reason: CloseReason::Forced,
+    counted: Counted::Served,
+};
 
 impl<S, V> Host<S, V> {
     /// The counters, with those of whoever else runs the connections.
@@ -62,5 +70,19 @@ impl<S: 'static> ServerHandle<S, Books> {
         if let Some(listener) = listener.flatten() {
             cx.resume(listener);
         }
+    }
+    /// There is no team any more. Whoever is in a call of a service that has not come back is cut with it:
+    /// what that thread writes when it does is not read.
+    pub(super) fn write_off(self, cx: &mut Context<'_, S>) {
+        cx.with(self.host, |host, _| {
+            let closed = host.afar.as_ref().map(Afar::close);
+            let (left, owed) = closed.unwrap_or_default();
+            let cut = (0..owed).map(|_| CUT);
+            for Note { reason, counted } in left.into_iter().chain(cut) {
+                host.metrics.count_close(reason);
+                // No more are let in.
+                let _ = host.leave(counted);
+            }
+        });
     }
 }

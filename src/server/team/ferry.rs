@@ -23,6 +23,8 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::afar::Afar;
+use super::books::CUT;
 use super::carrier::{Carrier, Ferried};
 use super::ledger::Note;
 use super::quay::{Farewell, Quay, Side, Wishes};
@@ -150,9 +152,16 @@ impl<S: 'static, V: 'static> Ferry<S, V> {
         proactor.release(cx, socket);
         match farewell {
             Some(Farewell { note, .. }) => count_out(&home, note, cx),
-            None => quay.ring(),
+            // Its note comes by the ledger now, if somebody reads that still.
+            None if is_owed(&home) => quay.ring(),
+            None => count_out(&home, CUT, cx),
         }
     }
+}
+
+fn is_owed<S: 'static, V: 'static>(home: &Held<Host<S, V>>) -> bool {
+    let host = home.lend();
+    host.is_some_and(|host| host.afar.as_ref().is_some_and(Afar::owe))
 }
 
 /// Writes an end into the books, and lets in whoever waits for room.

@@ -35,7 +35,7 @@ pub(in crate::server) struct Ledger {
     bounds: Bounds,
     /// Wakes the loop; not there while the server is set up.
     bell: OnceLock<Waker>,
-    notes: Mutex<Vec<Note>>,
+    notes: Mutex<Notes>,
     rung: AtomicU8,
     settings: Mutex<Config>,
     /// How often there were new settings.
@@ -45,6 +45,16 @@ pub(in crate::server) struct Ledger {
     /// One for each thread that has not begun.
     observers: Mutex<Vec<Observer>>,
     recorder: Option<Recording>,
+}
+
+/// What connections have written here.
+#[derive(Default)]
+struct Notes {
+    left: Vec<Note>,
+    /// How many more are to come. Below 0 for a moment, when one comes before it was announced.
+    owed: isize,
+    /// Nobody reads any more.
+    is_closed: bool,
 }
 
 /// One connection has ended.
@@ -123,12 +133,37 @@ impl Ledger {
     }
 
     pub(in crate::server) fn leave(&self, note: Note) {
-        lock(&self.notes).push(note);
+        let mut notes = lock(&self.notes);
+        if !notes.is_closed {
+            notes.owed -= 1;
+            notes.left.push(note);
+        }
+        drop(notes);
         self.ring();
     }
 
+    /// One more note is to come. False when nobody reads it.
+    pub(in crate::server) fn owe(&self) -> bool {
+        let mut notes = lock(&self.notes);
+        notes.owed += isize::from(!notes.is_closed);
+        !notes.is_closed
+    }
+
+    /// One that was to come does not.
+    pub(super) fn owe_no_more(&self) {
+        lock(&self.notes).owed -= 1;
+    }
+
+    /// Nobody reads any more. How many notes were still to come.
+    pub(super) fn close(&self) -> (Vec<Note>, usize) {
+        let mut notes = lock(&self.notes);
+        notes.is_closed = true;
+        let owed = usize::try_from(notes.owed).unwrap_or(0);
+        (std::mem::take(&mut notes.left), owed)
+    }
+
     pub(super) fn take_notes(&self) -> Vec<Note> {
-        std::mem::take(&mut lock(&self.notes))
+        std::mem::take(&mut lock(&self.notes).left)
     }
 
     pub(super) fn publish_rung(&self, rung: Rung) {

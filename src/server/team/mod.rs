@@ -42,10 +42,13 @@ use std::sync::Arc;
 use super::Server;
 use super::host::ServerHandle;
 use super::install::Share;
+use super::listener::HttpAcceptor;
 use super::reload::Reload;
 use crate::concurrency::{LeaderFollowers, Members, TeamOptions};
 use crate::http::{Request, Response, Status};
-use crate::reactor::{Context, Event, EventSource, Next, Registry, Removed, Result, Sources};
+use crate::reactor::{
+    Context, Event, EventSource, Listener, Next, Registry, Removed, Result, Sources,
+};
 use crate::service::{Answered, Reply, Service};
 use crate::slab::Token;
 
@@ -115,7 +118,7 @@ impl<R> Server<R> {
         let quartered = share.quarter(options, service, state, &mut cx)?;
         let attended = care.attend(quartered.handle, &mut cx);
         if attended.is_err() {
-            quartered.remove(&mut cx);
+            quartered.remove::<Bench<S, V>>(&mut cx);
         }
         attended.map(|()| quartered.handle)
     }
@@ -129,11 +132,17 @@ pub(super) struct Quartered<C> {
 }
 
 impl<C: 'static> Quartered<C> {
-    /// Takes it from the loop again.
-    fn remove(&self, cx: &mut Context<'_, C>) {
-        cx.remove(self.door);
-        cx.remove(self.quarters);
+    /// Takes it from the loop again: the threads have ended then, and nobody listens.
+    fn remove<T: 'static>(&self, cx: &mut Context<'_, C>) {
+        drop(cx.take::<Quarters<C, T>>(self.quarters));
+        remove_door(self.handle, self.door, cx);
     }
+}
+
+/// Takes a server from its loop that nobody has found yet.
+fn remove_door<C: 'static>(handle: ServerHandle<C, Books>, door: Token, cx: &mut Context<'_, C>) {
+    drop(cx.take::<Listener<HttpAcceptor<C, Books>>>(door));
+    drop(cx.unshare(handle.host));
 }
 
 impl Share {
@@ -170,10 +179,11 @@ impl Share {
             members,
             books: handle,
         };
-        let quarters = cx.insert(quarters).inspect_err(|_| {
-            cx.remove(door);
-        });
-        let quarters = quarters?;
+        let quarters = cx.insert(quarters).map_err(|refused| {
+            drop(refused.source); // the threads end
+            remove_door(handle, door, cx);
+            refused.error
+        })?;
         let waker = cx.waker(quarters);
         cx.with(handle.host, |host, _| {
             host.afar.as_ref().map(|afar| afar.open(waker))
@@ -205,8 +215,9 @@ impl<C: 'static, T: 'static> EventSource<C> for Quarters<C, T> {
     /// Whoever was still there is cut now, and written into the books.
     fn removed(self: Box<Self>, _: Removed, _: &mut C, cx: &mut Context<'_, C>) {
         let Quarters { members, books } = *self;
-        drop(members);
+        members.end(cx);
         books.settle(cx);
+        books.write_off(cx);
     }
 
     fn is_settled(&self) -> bool {
@@ -215,5 +226,43 @@ impl<C: 'static, T: 'static> EventSource<C> for Quarters<C, T> {
 
     fn name(&self) -> &'static str {
         EventSource::<C>::name(&self.members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::reactor::EventLoop;
+
+    #[test]
+    fn a_server_that_is_taken_from_its_loop_again_leaves_no_thread_and_nobody_listens() {
+        type Alive = Arc<()>;
+        let alive = Alive::default();
+        let of_threads = Arc::clone(&alive);
+        let state = move || Arc::clone(&of_threads);
+        let service = || |_: &Request<'_>, reply: Reply<'_>, _: &mut Alive| reply.text("ok");
+        let server = Server::bind("127.0.0.77:0").unwrap(); // where no other test listens
+        let address = server.local_address().unwrap();
+        let mut events = EventLoop::<()>::new().unwrap();
+        let mut cx = events.context();
+        let (share, _) = server.split().unwrap();
+        let quartered = share
+            .quarter(TeamOptions::default(), service, state, &mut cx)
+            .unwrap();
+        assert!(Arc::strong_count(&alive) > 1);
+        quartered.remove_as(&service(), &mut cx);
+        assert_eq!(Arc::strong_count(&alive), 1, "a thread has its state still");
+        assert!(TcpStream::connect(address).is_err());
+        assert!(quartered.handle.metrics(&mut cx).is_none());
+        assert!(events.is_empty());
+    }
+
+    impl Quartered<()> {
+        /// For a service whose type has no name.
+        fn remove_as<V: Service<Arc<()>>>(&self, _: &V, cx: &mut Context<'_, ()>) {
+            self.remove::<Bench<Arc<()>, V>>(cx);
+        }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   handler, any thread                                       ferry, the loop
-//!            ── wish ──>  Wished(memory) ── take_wishes ──> UnderWay ── starts the operation
+//!            ── wish ──>  Wished(memory) ── take_wishes ──> Begun ── starts the operation
 //!   Quiet <── hear ────── Came(result) <────── land ──────────┘         it completes
 //! ```
 //!
@@ -51,7 +51,7 @@ pub(super) enum Side {
 enum Lane<W> {
     Quiet,
     Wished(W),
-    UnderWay,
+    Begun,
     Came(Came),
 }
 
@@ -231,7 +231,7 @@ impl Quay {
 
 impl<W> Lane<W> {
     fn take_wish(&mut self) -> Option<W> {
-        match mem::replace(self, Lane::UnderWay) {
+        match mem::replace(self, Lane::Begun) {
             Lane::Wished(memory) => Some(memory),
             other => {
                 *self = other;
@@ -257,7 +257,7 @@ impl<W> Lane<W> {
                 *self = Lane::Wished(memory);
                 None
             }
-            Lane::Wished(_) | Lane::UnderWay | Lane::Came(_) => Some(memory),
+            Lane::Wished(_) | Lane::Begun | Lane::Came(_) => Some(memory),
         }
     }
 

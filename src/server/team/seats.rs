@@ -85,19 +85,22 @@ impl<S: 'static, V: Service<S>> Elsewhere for LeaderFollowers<Bench<S, V>> {
         now: Tick,
         deadlines: (&Deadlines, Option<&Deadlines>),
     ) -> Option<(Token, Tick)> {
-        let idle = self.look(slot, |handler| {
+        let idle = self.look(slot, |handler, present| {
             let connection = handler.as_any().downcast_ref::<OnTeam<S>>()?;
-            connection.idle_as_of(now, deadlines)
+            // A thread may have served it since the loop looked at the clock.
+            connection.idle_as_of(present.max(now), deadlines)
         });
         let (token, since) = idle?;
         Some((token, since?))
     }
 
     fn ask_for_place(&self, token: Token) -> bool {
+        let mut is_news = false;
         self.nudge(token, |handler| {
             if let Some(connection) = handler.as_any_mut().downcast_mut::<OnTeam<S>>() {
+                is_news = !connection.is_asked_for_place();
                 connection.ask_for_place();
             }
-        })
+        }) && is_news
     }
 }
