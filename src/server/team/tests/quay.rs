@@ -3,8 +3,7 @@
 use loom::sync::{Arc, Notify};
 use loom::thread;
 
-use super::ledger::Note;
-use super::quay::{Farewell, Heard, Quay, Side};
+use super::{Farewell, Heard, Note, Quay, Side};
 use crate::connection::CloseReason;
 use crate::proactor::Came;
 use crate::reactor::{Remote, Waker};
