@@ -118,6 +118,7 @@ fn the_servers_are_the_same_on_a_team_of_threads() {
     for name in ["httpbin", "kv"] {
         shows(name, &["--demo", "--model", "leader-followers"]);
         shows(name, &["--demo", "--threads", "3"]);
+        shows(name, &["--demo", "--threads", "2", "--pattern", "proactor"]);
     }
 }
 

@@ -34,8 +34,6 @@ mod ferry;
 mod ledger;
 mod quay;
 mod seats;
-#[cfg(all(test, trine_loom))]
-mod tests;
 
 use std::sync::Arc;
 

@@ -267,3 +267,7 @@ impl<W> Lane<W> {
         mem::replace(self, Lane::Came(broken))
     }
 }
+
+#[cfg(all(test, trine_loom))]
+#[path = "tests/quay.rs"]
+mod tests;

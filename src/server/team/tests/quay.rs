@@ -1,36 +1,14 @@
 //! Where a connection and its ferry meet, in every order of events: run by `.ci/loom`.
 
-use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::{Arc, Notify};
 use loom::thread;
 
-use super::ledger::Note;
-use super::quay::{Farewell, Heard, Quay, Side};
+use super::{Farewell, Heard, Note, Quay, Side};
 use crate::connection::CloseReason;
 use crate::proactor::Came;
 use crate::reactor::{Remote, Waker};
 use crate::server::driver::Counted;
 use crate::slab::Token;
-
-/// One of the two, as the other wakes it.
-#[derive(Clone)]
-struct Sleeper(Arc<AtomicBool>);
-
-impl Sleeper {
-    fn new(is_woken: bool) -> Sleeper {
-        Sleeper(Arc::new(AtomicBool::new(is_woken)))
-    }
-
-    fn wake(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    fn sleep(&self) {
-        while !self.0.swap(false, Ordering::SeqCst) {
-            thread::yield_now();
-        }
-    }
-}
 
 fn hear(quay: &Quay) -> Heard {
     quay.hear(|| Waker::new(Remote::new(None), Token::from_bits(1 << 32)))
@@ -50,31 +28,33 @@ fn farewell() -> Farewell {
 fn loom_each_wish_is_done_and_heard_of_and_the_ferry_leaves_last() {
     loom::model(|| {
         let quay = Arc::new(Quay::new());
-        let (ferry, handler) = (Sleeper::new(true), Sleeper::new(false));
+        let (ferry, handler) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let other = {
-            let (quay, ferry, handler) = (Arc::clone(&quay), ferry.clone(), handler.clone());
+            let (quay, ferry, handler) =
+                (Arc::clone(&quay), Arc::clone(&ferry), Arc::clone(&handler));
             thread::spawn(move || {
                 loop {
-                    ferry.sleep();
                     let wishes = quay.take_wishes();
                     if wishes.leave {
                         return quay.close().is_some();
                     }
                     if wishes.receive.is_some() {
                         quay.land(Side::Incoming, Came::End);
-                        handler.wake();
+                        handler.notify();
                     }
+                    ferry.wait();
                 }
             })
         };
         for _ in 0..2 {
-            handler.sleep();
-            assert!(matches!(hear(&quay).incoming, Some(Came::End)));
+            while hear(&quay).incoming.is_none() {
+                handler.wait();
+            }
             quay.wish(Some(None), None);
-            ferry.wake();
+            ferry.notify();
         }
         assert!(quay.leave(farewell()).is_ok());
-        ferry.wake();
+        ferry.notify();
         assert!(other.join().unwrap(), "it has the last word");
     });
 }
@@ -86,19 +66,26 @@ fn loom_what_is_wished_of_a_ferry_that_goes_is_answered() {
         assert!(quay.take_wishes().receive.is_some());
         quay.land(Side::Incoming, Came::End);
         assert!(hear(&quay).incoming.is_some());
-        let handler = Sleeper::new(false);
+        let handler = Arc::new(Notify::new());
         let other = {
-            let (quay, handler) = (Arc::clone(&quay), handler.clone());
+            let (quay, handler) = (Arc::clone(&quay), Arc::clone(&handler));
             thread::spawn(move || {
                 assert!(quay.close().is_none());
-                handler.wake();
+                handler.notify();
             })
         };
         quay.wish(Some(None), None);
-        handler.sleep();
-        let heard = hear(&quay);
-        assert!(matches!(heard.incoming, Some(Came::Failed(_))));
-        assert!(matches!(heard.outgoing, Some(Came::Failed(_))));
+        let heard = loop {
+            match hear(&quay) {
+                Heard {
+                    incoming: Some(incoming),
+                    outgoing: Some(outgoing),
+                    ..
+                } => break [incoming, outgoing],
+                _ => handler.wait(),
+            }
+        };
+        assert!(heard.iter().all(|came| matches!(came, Came::Failed(_))));
         other.join().unwrap();
     });
 }
