@@ -147,8 +147,9 @@ impl<R> Server<R> {
     /// on the loop the server is put on; see [patterns](super#patterns). The default is the reactor.
     ///
     /// [`operations_max`](ProactorOptions::operations_max) does not count here: operations are bounded by the
-    /// connections, of which each has one each way, and their limit may be [reloaded](Server::reload). Which driver it is in the end, [`ServerMetrics`](super::ServerMetrics::pattern)
-    /// says.
+    /// connections, of which each has one each way, and their limit may be
+    /// [reloaded](Server::on_reload). Which driver it is in the end,
+    /// [`ServerMetrics`](super::ServerMetrics::pattern) says.
     ///
     /// ```no_run
     /// use trine::proactor::ProactorOptions;
