@@ -49,7 +49,8 @@
 //! them for whichever thread has the connection. Each crosses threads: a request on one of 64 connections
 //! took 7.5 us of processor time by readiness, 9.6 by emulated operations and 10.1 by io_uring; on a single
 //! one, for which every thread wakes each time, 12, 39 and 33 (`httpbin`, two threads, on two processors
-//! beside other work). Take the reactor for a team, unless you measure otherwise.
+//! beside other work). A drain without any grace may reset such connections though they are idle. Take the
+//! reactor for a team, unless you measure otherwise.
 //!
 //! # Overload
 //!
