@@ -88,9 +88,10 @@
 //! | new settings for a running server, SIGHUP | `server/reload.rs` |
 //! | the model of a server as one value; a server of several loops, their limits, settings and counters | `server/models/` |
 //! | connections that a team of threads runs; what the threads and their loop tell each other | `server/team/`, `server/driver/on_team.rs`; `server/team/ledger.rs` |
-//! | one loop accepts for all; connections that move between loops | `server/models/desk.rs`; `server/moving.rs`, `server/models/member.rs` |
-//! | sockets moved for a connection | `server/driver.rs`; deadlines, drain: `server/driver/facts.rs` |
 //! | the same by operations of the loop: who starts them, where the two meet | `server/team/{ferry,quay,carrier}.rs`, `server/driver/on_ferry.rs` |
+//! | one loop accepts for all; connections that move between loops | `server/models/desk.rs`; `server/moving.rs`, `server/models/member.rs` |
+//! | the quick way of a request that is answered at once | `connection/row.rs` |
+//! | sockets moved for a connection | `server/driver.rs`; deadlines, drain: `server/driver/facts.rs` |
 //! | a connection by operations: completions told as readiness, sends that take their time | `server/completions.rs`, `server/driver/on_proactor.rs`, `proactor/carriage.rs` |
 //! | how each exchange went: noted, told, as a line of a log | `connection/journal.rs`, `server/{observer,served,access_line}.rs` |
 //! | what can be set about a server, and whether it makes sense | `server/settings.rs` |

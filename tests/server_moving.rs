@@ -199,7 +199,7 @@ fn what_it_holds_counts_where_it_is() {
 
 #[test]
 fn the_deadline_runs_on() {
-    let limit = Duration::from_millis(600);
+    let limit = Duration::from_secs(2);
     let (a, b) = pair(|server| server.head_timeout(limit));
     let began = Instant::now();
     let mut client = Client::connect(a.address);
@@ -209,10 +209,7 @@ fn the_deadline_runs_on() {
     assert_eq!(client.answer().status, 408);
     let took = began.elapsed();
     assert!(took >= limit, "{took:?}");
-    assert!(
-        took < limit + limit / 2 - Duration::from_millis(50),
-        "it did not begin anew: {took:?}"
-    );
+    assert!(took < limit + limit / 2, "it did not begin anew: {took:?}");
     drop(client);
     eventually("the end", || {
         b.counted().closed(CloseReason::HeadTimeout) == 1

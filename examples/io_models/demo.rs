@@ -31,7 +31,7 @@ use crate::table::{self, Measured};
 use crate::{NAME, connect, machine, picture, signal};
 
 /// What is not measuring takes less.
-const REST: Duration = Duration::from_secs(18);
+const REST: Duration = Duration::from_secs(30);
 const WARM_UP: Duration = Duration::from_millis(40);
 /// Several ticks of the scheduler, in which it brings its account of a thread that runs up to date.
 const IDLE: Duration = Duration::from_millis(40);

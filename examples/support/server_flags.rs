@@ -177,6 +177,9 @@ impl ServerFlags {
     fn team_options(&self) -> TeamOptions {
         let mut options = TeamOptions::default();
         options.threads = self.threads.unwrap_or(options.threads);
+        if let Some(connections) = self.max_connections {
+            options.handlers_max = u32::try_from(connections).unwrap_or(u32::MAX);
+        }
         options
     }
 

@@ -208,8 +208,10 @@ impl<S: 'static, V: Service<S>> HttpAcceptor<S, V> {
     ) {
         match launched {
             Ok((carrier, ferry)) => {
-                if !self.seat_afar((carrier, peer), connection, noted, cx) {
-                    cx.remove(ferry);
+                if !self.seat_afar((carrier, peer), connection, noted, cx)
+                    && let Some(ferry) = cx.take::<Ferry<S, V>>(ferry)
+                {
+                    ferry.give_up(cx); // it is counted
                 }
             }
             Err(error) => {

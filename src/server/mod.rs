@@ -30,7 +30,7 @@
 //! |---|---|---|---|
 //! | reactor | that its socket is ready; it reads and writes | nothing: the default | always, unless measured otherwise: cheapest without a kernel's help, least memory |
 //! | proactor on io_uring | that bytes have come, or were taken | [`Server::proactor`], feature `io-uring` | many connections are busy at once: one system call for the operations of a turn |
-//! | proactor, emulated | the same, over the reactor | [`Server::proactor`] with [`Pattern::Emulated`](crate::proactor::Pattern::Emulated) | where io_uring is refused, which does so by itself; to test |
+//! | proactor, emulated | the same, over the reactor | [`Server::proactor`] with [`Pattern::Emulated`](crate::proactor::Pattern::Emulated) | where the kernel refuses io_uring: chosen by itself then; for tests |
 //!
 //! By operations a connection has a receive under way whenever all that came is read, into a buffer of the
 //! proactor's own that is chosen when bytes come, so who is idle holds none; and one send, of a copy of up
@@ -45,7 +45,9 @@
 //! Connections are accepted by readiness under either pattern: the limit of connections, the reserve of
 //! descriptors and the pause when there are none decide before a client leaves the kernel's queue, and an
 //! operation would take it first. A connection by operations stays on its loop: [rebalancing](CoreOptions::rebalancing)
-//! refuses it. Under [leader/followers](Model::LeaderFollowers) its operations stay there, and the loop starts
+//! refuses it.
+//!
+//! Under [leader/followers](Model::LeaderFollowers) its operations stay there, and the loop starts
 //! them for whichever thread has the connection. Each crosses threads: a request on one of 64 connections
 //! took 7.5 us of processor time by readiness, 9.6 by emulated operations and 10.1 by io_uring; on a single
 //! one, for which every thread wakes each time, 12, 39 and 33 (`httpbin`, two threads, on two processors

@@ -78,7 +78,8 @@ impl<R> Server<R> {
     /// Has a thread report every callback that keeps the loop for longer than `limit`, while it does;
     /// see [`EventLoop::watch_stalls`](crate::EventLoop::watch_stalls) (off). For
     /// [`serve`](Server::serve) and [any model](Server::under) only, as the
-    /// [drain timeout](Server::drain_timeout) is; of several loops, each is watched.
+    /// [drain timeout](Server::drain_timeout) is; of several loops, each is watched, of a
+    /// team of threads only the loop.
     #[must_use]
     pub fn watch_stalls(mut self, limit: Duration) -> Server<R> {
         self.stall = Some(limit);

@@ -133,6 +133,14 @@ impl<S: 'static, V: 'static> Ferry<S, V> {
         }
     }
 
+    /// Ends a connection that nobody runs, and whose end is counted.
+    pub(in crate::server) fn give_up(self, cx: &mut Context<'_, S>) {
+        let _ = self.quay.close(); // nobody is there to say how it ends
+        self.stream.abort_on_close();
+        drop(self.stream);
+        self.proactor.release(cx, self.socket);
+    }
+
     /// Ends the connection, and has its end counted.
     fn go(self, cx: &mut Context<'_, S>) {
         let Ferry {

@@ -1,6 +1,4 @@
 //! trine's server of `hello`: `--model` and `--pattern` say on what it runs.
-//!
-//! A value that this build has not is an error; a row of `rows.rs` with it is shown as failed.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -115,7 +113,7 @@ fn model(flags: &Flags) -> Result<Model, Box<dyn Error>> {
         })),
         other => {
             let known = "single, half-sync, leader-followers and loop-per-core";
-            Err(format!("--model {other}: this build has {known}").into())
+            Err(format!("--model {other}: there are {known}").into())
         }
     }
 }
