@@ -33,5 +33,8 @@ fn a_denied_ring_is_reported_once_for_each_proactor_and_a_granted_one_is_not() {
         expected,
         "{reports:?}"
     );
-    assert_eq!(reports.len(), expected, "{reports:?}");
+    // A kernel that is older in this only says that as well.
+    let has_no_buffers = |(_, report): &&(Level, String)| report.contains("takes no buffers ahead");
+    let all = reports.iter().filter(|it| !has_no_buffers(it)).count();
+    assert_eq!(all, expected, "{reports:?}");
 }

@@ -49,6 +49,8 @@ pub const ROWS: &[Row] = &[
     row("trine half-sync proactor", trine("half-sync", "proactor"), 1),
     row("trine half-sync io-uring", trine("half-sync", "io-uring"), 1),
     row("trine leader-followers", trine("leader-followers", "reactor"), 1),
+    row("trine leader-followers proactor", trine("leader-followers", "proactor"), 1),
+    row("trine leader-followers io-uring", trine("leader-followers", "io-uring"), 1),
     row("trine loop-per-core", trine("loop-per-core", "reactor"), 1),
     row("trine loop-per-core proactor", trine("loop-per-core", "proactor"), 1),
     row("trine loop-per-core io-uring", trine("loop-per-core", "io-uring"), 1),
