@@ -137,7 +137,8 @@ fn a_burst_of_connections_is_accepted_in_parts_and_others_have_their_turn_betwee
     }
     let mut order = order.try_iter().skip_while(|path| path != "/hold");
     let before = order.position(|path| path == "/established").unwrap();
-    assert!(before <= 2 * 64, "{before} of the burst were served first");
+    // Parts of 64; by operations its bytes come a turn or two after its readiness.
+    assert!(before <= 4 * 64, "{before} of the burst were served first");
     assert_eq!(server.counters().server.accepted as usize, 2 + BURST);
 }
 
